@@ -1,0 +1,121 @@
+//! `models/manifest.json`: what the three model files are, what they read, and what their outputs mean.
+
+use serde::{Deserialize, Serialize};
+
+/// The only manifest layout this build reads. A change that an older reader would misunderstand raises it.
+pub const FORMAT: u32 = 1;
+
+/// The file beside the models that says what they are. Written by `marketrank-train export`, read at start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Layout of this file, [`FORMAT`].
+    pub format: u32,
+    /// Version of the trained models, shown in every answer; changes with every export.
+    pub version: String,
+    /// When the models were exported, RFC 3339.
+    pub created: String,
+    /// Hash of the clean table the models were trained on.
+    pub data_sha256: String,
+    /// Category labels in the order of the `logits` columns.
+    pub categories: Vec<String>,
+    /// Subcategories in the order of the `subcategory_logits` columns.
+    pub subcategories: Vec<Subcategory>,
+    /// Width of every `embedding` output. A catalogue filled under another width or version is refused.
+    pub embedding_width: usize,
+    /// ISO 4217 code of the prices behind `log_price`.
+    pub currency: String,
+    /// The WordPiece vocabulary and its rules, `tokenizer.json`.
+    pub tokenizer: FileEntry,
+    /// The three models.
+    pub models: Models,
+}
+
+/// A subcategory and the category it lies in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subcategory {
+    /// Label of the category, one of [`Manifest::categories`].
+    pub category: String,
+    /// Label of the subcategory: the second part of the listing's category path.
+    pub name: String,
+}
+
+/// A file of the artefact folder and the hash it must have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Name inside the folder, without any path.
+    pub file: String,
+    /// Lower-case hexadecimal SHA-256 of the file's bytes.
+    pub sha256: String,
+}
+
+/// One entry for each of the three models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    /// Photo to category.
+    pub image: ModelEntry,
+    /// Title and description to category.
+    pub text: ModelEntry,
+    /// Photo, title and description to category.
+    pub combined: ModelEntry,
+}
+
+/// What one model file is and how to read its answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// The ONNX file.
+    #[serde(flatten)]
+    pub file: FileEntry,
+    /// Networks under the heads, for people (`efficientnet_lite2`, `minilm-l6`, or both with a `+`).
+    pub backbone: String,
+    /// Precision of the stored weights: `float32`, `float16` or `int8`.
+    pub precision: String,
+    /// The `image` input, where the model has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageInput>,
+    /// The `input_ids` and `attention_mask` inputs, where the model has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextInput>,
+    /// Logits are divided by this before the softmax (Guo et al. 2017, temperature scaling, fitted on the validation split).
+    pub temperature: f32,
+    /// Confidence under which a person should look: above it the validation split is 95 % right.
+    pub review_threshold: f32,
+    /// Measured on the test split through ONNX Runtime.
+    pub metrics: Metrics,
+}
+
+/// How a photo becomes the `image` tensor: uint8 `[batch, height, width, 3]`, RGB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageInput {
+    pub height: u32,
+    pub width: u32,
+    /// RGB of the bars that keep the photo's aspect ratio.
+    pub letterbox: [u8; 3],
+}
+
+/// How a text becomes `input_ids` and `attention_mask`: int64 `[batch, tokens]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextInput {
+    /// Longer texts are cut here, `[CLS]` and `[SEP]` included.
+    pub max_tokens: usize,
+}
+
+/// Metrics of one model on the test split, each from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Share of examples whose most probable category is right.
+    pub top1: f64,
+    /// Share of examples whose category is among the three most probable.
+    pub top3: f64,
+    /// Mean over categories of the F1 score.
+    pub macro_f1: f64,
+    /// Expected calibration error over 15 equal-width bins (Naeini et al. 2015).
+    pub ece: f64,
+}

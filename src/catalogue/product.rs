@@ -1,0 +1,123 @@
+//! A listing as clients send it and as the catalogue stores it.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// Longest accepted product id, in bytes.
+pub const MAX_ID_LENGTH: usize = 128;
+
+/// Identifier a marketplace gave its listing: 1 to [`MAX_ID_LENGTH`] of `A-Z a-z 0-9 . _ ~ : -`.
+///
+/// The alphabet is that of an unreserved URL path segment, so an id never needs escaping in a route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, min_length = 1, max_length = 128, pattern = r"^[A-Za-z0-9._~:-]+$", example = "sofa-001")]
+pub struct ProductId(String);
+
+/// Why a text is no product id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidProductId {
+    #[error("a product id must not be empty")]
+    Empty,
+    #[error("a product id has at most {MAX_ID_LENGTH} characters, this one has {0}")]
+    TooLong(usize),
+    #[error("a product id may hold A-Z a-z 0-9 . _ ~ : - only, this one holds {0:?}")]
+    Character(char),
+}
+
+impl ProductId {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ProductId {
+    type Err = InvalidProductId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl TryFrom<String> for ProductId {
+    type Error = InvalidProductId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "._~:-".contains(c);
+        match text.chars().find(|&c| !allowed(c)) {
+            _ if text.is_empty() => Err(InvalidProductId::Empty),
+            _ if text.len() > MAX_ID_LENGTH => Err(InvalidProductId::TooLong(text.chars().count())),
+            Some(c) => Err(InvalidProductId::Character(c)),
+            None => Ok(Self(text)),
+        }
+    }
+}
+
+impl From<ProductId> for String {
+    fn from(id: ProductId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for ProductId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A listing without its photos: what is stored beside the vectors and given back in answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Product {
+    pub id: ProductId,
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Category label; the predicted one where the client gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// True where `category` was predicted rather than given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub category_predicted: bool,
+    /// In units of `currency`, zero or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<f64>,
+    /// ISO 4217.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub listed_at: Option<OffsetDateTime>,
+    /// The marketplace's own fields, kept and given back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub attributes: BTreeMap<String, serde_json::Value>,
+}
+
+/// Where a listing is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Location {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Degrees, -90 to 90; given together with `lon`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lat: Option<f64>,
+    /// Degrees, -180 to 180; given together with `lat`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lon: Option<f64>,
+}
+
+/// A product with what ranking and the product page need: its place in embedding space and its thumbnail.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredProduct {
+    pub product: Product,
+    /// `combined` embedding of the listing (of the text alone where it has no photo), L2 norm 1.
+    pub embedding: Vec<f32>,
+    /// A small JPEG of the first photo, where one was given.
+    pub thumbnail: Option<Vec<u8>>,
+}

@@ -1,0 +1,3 @@
+//! `marketrank-train`: from a marketplace's CSV and photos to the three ONNX models the server runs.
+
+pub mod weights;
