@@ -1,8 +1,13 @@
 //! marketrank: which category is this listing, and which listings should this buyer see first?
 //!
 //! The modules are the rooms of the house, and arrows between them point one way:
-//! `api -> ranking -> catalogue, inference -> preprocess, artefacts`.
+//! `api -> ranking, intake -> catalogue, inference -> preprocess, artefacts`.
 //! `ranking` never names axum, `api` never names qdrant or ort.
 
 pub mod artefacts;
 pub mod catalogue;
+pub mod config;
+pub mod inference;
+pub mod intake;
+pub mod preprocess;
+pub mod telemetry;

@@ -119,3 +119,38 @@ pub struct Metrics {
     /// Expected calibration error over 15 equal-width bins (Naeini et al. 2015).
     pub ece: f64,
 }
+
+impl Manifest {
+    /// Checks what the types cannot: that the parts agree with each other. The error says which do not.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        if self.format != FORMAT {
+            return Err(format!("its format is {}, this build reads {FORMAT}", self.format));
+        }
+        if self.categories.is_empty() || self.embedding_width == 0 {
+            return Err("it names no categories or no embedding width".into());
+        }
+        if let Some(stray) = self.subcategories.iter().find(|s| !self.categories.contains(&s.category)) {
+            return Err(format!("subcategory {:?} lies in {:?}, no category", stray.name, stray.category));
+        }
+        let Models { image, text, combined } = &self.models;
+        for (name, entry, reads_photo, reads_text) in
+            [("image", image, true, false), ("text", text, false, true), ("combined", combined, true, true)]
+        {
+            if entry.image.is_some() != reads_photo || entry.text.is_some() != reads_text {
+                return Err(format!("the inputs of the {name} model are not those of a {name} model"));
+            }
+            if !(entry.temperature > 0.0 && entry.temperature.is_finite()) {
+                return Err(format!("the temperature of the {name} model is {}", entry.temperature));
+            }
+        }
+        // A listing is preprocessed once, whichever models read it.
+        if image.image != combined.image || text.text != combined.text {
+            return Err("the combined model reads photos or texts of another size than the other two".into());
+        }
+        let entries = [&self.tokenizer, &image.file, &text.file, &combined.file];
+        match entries.iter().find(|e| e.file.is_empty() || e.file.contains(['/', '\\'])) {
+            Some(entry) => Err(format!("{:?} is not the name of a file in its folder", entry.file)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Every knob of the server: one struct, each flag also an environment variable, all of it checked before anything starts.
+
+use std::{net::SocketAddr, path::PathBuf, thread::available_parallelism, time::Duration};
+
+use clap::Args;
+
+use crate::{
+    inference::{Device, InferenceOptions},
+    preprocess::PhotoLimits,
+};
+
+/// What `serve` needs: the models and the catalogue, and how to meet the network.
+#[derive(Debug, Clone, Args)]
+pub struct ServeConfig {
+    /// Address and port to listen on. There are no API keys yet, so the default is reachable from this machine only
+    #[arg(long, env = "MARKETRANK_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    #[command(flatten)]
+    pub models: ModelConfig,
+
+    #[command(flatten)]
+    pub catalogue: CatalogueConfig,
+
+    #[command(flatten)]
+    pub limits: LimitConfig,
+
+    /// On SIGTERM, requests in flight get this many seconds to finish
+    #[arg(long, env = "MARKETRANK_SHUTDOWN_GRACE", default_value_t = 30, value_name = "SECONDS")]
+    pub shutdown_grace: u64,
+}
+
+/// Where the models are and what they may use of the machine.
+#[derive(Debug, Clone, Args)]
+pub struct ModelConfig {
+    /// Folder with manifest.json and the files it names
+    #[arg(long, env = "MARKETRANK_MODELS", default_value = "models", value_name = "FOLDER")]
+    pub models: PathBuf,
+
+    /// The ONNX Runtime shared library, 1.24 or newer; `make setup` puts it at the default place
+    #[arg(
+        long,
+        env = "MARKETRANK_ONNXRUNTIME",
+        default_value = ".cache/onnxruntime/libonnxruntime.so",
+        value_name = "FILE"
+    )]
+    pub onnxruntime: PathBuf,
+
+    /// `auto` takes CUDA where there is one and says in the log why not; `cuda` refuses to start without
+    #[arg(long, env = "MARKETRANK_DEVICE", value_enum, default_value_t)]
+    pub device: Device,
+
+    /// Sessions of each model. More answer more requests at once, each more slowly, and each holds its own weights
+    #[arg(long, env = "MARKETRANK_WORKERS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+
+    /// Threads inside one session [default: the machine's cores, shared between the workers]
+    #[arg(long, env = "MARKETRANK_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+
+    /// Examples a model takes at once. Larger batches raise throughput and the wait of each request in them
+    #[arg(long, env = "MARKETRANK_MAX_BATCH", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub max_batch: u16,
+
+    /// Examples that may wait for a model before requests are answered 429
+    #[arg(long, env = "MARKETRANK_QUEUE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub queue: u32,
+}
+
+/// Where listings are kept.
+#[derive(Debug, Clone, Args)]
+pub struct CatalogueConfig {
+    /// Folder of the embedded catalogue; made where it is missing
+    #[arg(long, env = "MARKETRANK_DATA_DIR", default_value = "data/catalogue", value_name = "FOLDER")]
+    pub data_dir: PathBuf,
+}
+
+/// What a request may cost.
+#[derive(Debug, Clone, Args)]
+pub struct LimitConfig {
+    /// A request that is not answered in this time gets 504
+    #[arg(long, env = "MARKETRANK_TIMEOUT_MS", default_value_t = 10_000, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub timeout_ms: u64,
+
+    /// Largest request body; eight photos must fit
+    #[arg(long, env = "MARKETRANK_MAX_BODY_MB", default_value_t = 64, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub max_body_mb: u16,
+
+    /// Largest photo file
+    #[arg(long, env = "MARKETRANK_MAX_PHOTO_MB", default_value_t = 12, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub max_photo_mb: u16,
+
+    /// Refuse photos given by URL
+    #[arg(long, env = "MARKETRANK_NO_FETCH")]
+    pub no_fetch: bool,
+
+    /// Fetch photos from private and loopback addresses too. Only where every client is trusted: it lets them reach
+    /// what this machine can reach
+    #[arg(long, env = "MARKETRANK_FETCH_PRIVATE")]
+    pub fetch_private: bool,
+}
+
+impl ModelConfig {
+    pub fn inference_options(&self) -> InferenceOptions {
+        let cores = available_parallelism().map_or(1, usize::from);
+        let workers = usize::from(self.workers);
+        InferenceOptions {
+            workers,
+            threads: self.threads.map_or((cores / workers).max(1), usize::from),
+            max_batch: usize::from(self.max_batch),
+            queue: self.queue as usize,
+        }
+    }
+}
+
+impl LimitConfig {
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+
+    pub fn max_body_bytes(&self) -> usize {
+        usize::from(self.max_body_mb) << 20
+    }
+
+    pub fn photo_limits(&self) -> PhotoLimits {
+        PhotoLimits { max_bytes: usize::from(self.max_photo_mb) << 20, ..PhotoLimits::default() }
+    }
+}

@@ -1,0 +1,196 @@
+//! From tensors to answers: one worker thread per ONNX Runtime session, a bounded queue in front of each model, batches
+//! formed from what waits.
+
+mod outputs;
+mod pool;
+mod prediction;
+mod runtime;
+mod session;
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{
+    artefacts::{Artefacts, Manifest, ModelEntry},
+    preprocess::{Letterbox, PhotoTensor, TextEncoder, TextEncoderError, Tokens},
+};
+
+pub use outputs::{Outputs, mean_embedding, normalise};
+use pool::Pool;
+pub use prediction::{CategoryProbability, Prediction, PriceBand};
+pub use runtime::{Device, Runtime, RuntimeError};
+pub use session::{Example, ModelSession};
+
+/// How many threads and requests the models may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InferenceOptions {
+    /// Sessions of each model, each with its own worker thread.
+    pub workers: usize,
+    /// Threads ONNX Runtime uses inside one session.
+    pub threads: usize,
+    /// Examples taken in one run, at most.
+    pub max_batch: usize,
+    /// Examples that may wait for one model; one more is refused.
+    pub queue: usize,
+}
+
+/// The three models, running, and the preprocessing that belongs to them.
+pub struct Inference {
+    manifest: Arc<Manifest>,
+    letterbox: Letterbox,
+    text_encoder: TextEncoder,
+    image: Pool,
+    text: Pool,
+    combined: Pool,
+}
+
+/// Which of the three models answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Model {
+    Image,
+    Text,
+    Combined,
+}
+
+/// What is known of a listing, ready for the models: text, photos, or both.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListingTensors {
+    pub tokens: Option<Tokens>,
+    pub photos: Vec<PhotoTensor>,
+}
+
+/// What a model said of a listing: one row of outputs per photo, or one for a text alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inferred {
+    pub model: Model,
+    /// Never empty.
+    pub rows: Vec<Outputs>,
+}
+
+/// Why the models cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error("{file} does not load: {reason}; restore the file or export the models again")]
+    Model { file: String, reason: String },
+    #[error("{file} is not the model the manifest describes: {reason}; export the models again")]
+    Shape { file: String, reason: String },
+    #[error("tokenizer.json does not load: {0}; restore the file or export the models again")]
+    Tokenizer(#[from] TextEncoderError),
+    #[error("a worker thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a listing got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InferenceError {
+    /// The listing had neither text nor photo.
+    #[error("there is nothing to look at: give a text or a photo")]
+    Empty,
+    /// As many examples wait as may.
+    #[error("too many requests wait for the {0:?} model")]
+    QueueFull(Model),
+    /// The answer did not come before the deadline.
+    #[error("the answer did not come in time")]
+    DeadlineExceeded,
+    /// ONNX Runtime failed on this batch.
+    #[error("the model failed: {0}")]
+    Failed(String),
+}
+
+impl Inference {
+    /// Opens the three models, checks them against the manifest and runs each once, so that the first request is as fast
+    /// as the tenth.
+    pub fn start(
+        artefacts: &Artefacts,
+        runtime: &Runtime,
+        options: InferenceOptions,
+    ) -> Result<Self, StartError> {
+        let manifest = Arc::new(artefacts.manifest().clone());
+        let models = &manifest.models;
+        let (Some(image_input), Some(text_input)) = (models.combined.image, models.combined.text) else {
+            let reason = "the combined model has no image or no text input".into();
+            return Err(StartError::Shape { file: models.combined.file.file.clone(), reason });
+        };
+        let pool = |model| {
+            let entry = manifest.model(model);
+            let sessions = (0..options.workers.max(1))
+                .map(|_| ModelSession::open(runtime, artefacts, entry, options.threads))
+                .collect::<Result<_, _>>()?;
+            Pool::start(model, sessions, options.max_batch.max(1), options.queue.max(1))
+                .map_err(StartError::from)
+        };
+        Ok(Self {
+            letterbox: Letterbox::new(image_input),
+            text_encoder: TextEncoder::from_file(&artefacts.path(&manifest.tokenizer), text_input)?,
+            image: pool(Model::Image)?,
+            text: pool(Model::Text)?,
+            combined: pool(Model::Combined)?,
+            manifest,
+        })
+    }
+
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub fn letterbox(&self) -> Letterbox {
+        self.letterbox
+    }
+
+    pub fn text_encoder(&self) -> &TextEncoder {
+        &self.text_encoder
+    }
+
+    /// Asks the model that fits what is known: text alone, photos alone, or both together once per photo.
+    pub async fn infer(
+        &self,
+        listing: ListingTensors,
+        deadline: Instant,
+    ) -> Result<Inferred, InferenceError> {
+        let ListingTensors { tokens, photos } = listing;
+        let (pool, examples) = match (tokens, photos.is_empty()) {
+            (None, true) => return Err(InferenceError::Empty),
+            (Some(tokens), true) => (&self.text, vec![Example { photo: None, tokens: Some(tokens) }]),
+            (tokens, false) => {
+                let pool = if tokens.is_some() { &self.combined } else { &self.image };
+                let example = |photo| Example { photo: Some(photo), tokens: tokens.clone() };
+                (pool, photos.into_iter().map(example).collect())
+            }
+        };
+        let rows = pool.run(examples, deadline).await?;
+        Ok(Inferred { model: pool.model(), rows })
+    }
+
+    /// What the answer means for the listing's category and price, `top_k` categories named.
+    pub fn predict(&self, inferred: &Inferred, top_k: usize) -> Prediction {
+        Prediction::new(&self.manifest, inferred, top_k)
+    }
+}
+
+impl Inferred {
+    /// Where the listing lies in embedding space, L2 norm 1: the mean over its photos.
+    pub fn embedding(&self) -> Vec<f32> {
+        mean_embedding(self.rows.iter().map(|row| row.embedding.as_slice()))
+    }
+}
+
+impl Manifest {
+    pub fn model(&self, model: Model) -> &ModelEntry {
+        match model {
+            Model::Image => &self.models.image,
+            Model::Text => &self.models.text,
+            Model::Combined => &self.models.combined,
+        }
+    }
+}
+
+impl Model {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Text => "text",
+            Self::Combined => "combined",
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! One row of a model's outputs, and arithmetic on embeddings.
+
+/// What a model says of one example.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outputs {
+    /// One per category of the manifest, before temperature and softmax.
+    pub logits: Vec<f32>,
+    /// One per subcategory of the manifest.
+    pub subcategory_logits: Vec<f32>,
+    /// Of the manifest's width, L2 norm 1.
+    pub embedding: Vec<f32>,
+    /// 10, 50 and 90 % quantiles of the natural logarithm of the price; none from the image model.
+    pub log_price: Option<[f32; 3]>,
+}
+
+/// Scales a vector to L2 norm 1; a zero vector stays zero.
+pub fn normalise(vector: &mut [f32]) {
+    let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if norm > 0.0 {
+        vector.iter_mut().for_each(|x| *x /= norm);
+    }
+}
+
+/// Mean direction of embeddings of one width, L2 norm 1; empty where there are none.
+pub fn mean_embedding<'a>(embeddings: impl IntoIterator<Item = &'a [f32]>) -> Vec<f32> {
+    let mut sum: Vec<f32> = Vec::new();
+    for embedding in embeddings {
+        sum.resize(embedding.len(), 0.0);
+        sum.iter_mut().zip(embedding).for_each(|(total, x)| *total += x);
+    }
+    normalise(&mut sum);
+    sum
+}

@@ -1,0 +1,99 @@
+//! The ONNX Runtime library, loaded once, and the device its sessions run on.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use ort::{
+    environment::Environment,
+    ep::{self, ExecutionProvider},
+    session::{Session, builder::GraphOptimizationLevel},
+};
+use tracing::{info, warn};
+
+/// Where the models run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Device {
+    /// CUDA where ONNX Runtime finds a device, the CPU otherwise.
+    #[default]
+    Auto,
+    Cpu,
+    /// CUDA, or no start at all.
+    Cuda,
+}
+
+/// A loaded ONNX Runtime.
+#[derive(Debug)]
+pub struct Runtime {
+    environment: Environment,
+    cuda: bool,
+}
+
+/// Why ONNX Runtime cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    #[error(
+        "the ONNX Runtime library {path} does not load: {reason}; run `make setup`, or give --onnxruntime the path of a libonnxruntime.so of version 1.24 or newer"
+    )]
+    Library { path: PathBuf, reason: String },
+    #[error(
+        "--device cuda was demanded, but {reason}; install onnxruntime-gpu and the CUDA libraries, or use --device auto"
+    )]
+    NoCuda { reason: String },
+    #[error("ONNX Runtime does not start: {0}")]
+    Environment(#[from] ort::Error),
+}
+
+impl Runtime {
+    /// Loads the library and settles the device: says in the log what was chosen, and why not CUDA.
+    pub fn load(library: &Path, device: Device) -> Result<Self, RuntimeError> {
+        let environment = ort::init_from(library)
+            .map_err(|error| RuntimeError::Library { path: library.into(), reason: error.to_string() })?
+            .with_name("marketrank")
+            .with_telemetry(false)
+            .build()?;
+        let mut runtime = Self { environment, cuda: device != Device::Cpu };
+        if device != Device::Cpu
+            && let Err(reason) = runtime.try_cuda()
+        {
+            if device == Device::Cuda {
+                return Err(RuntimeError::NoCuda { reason });
+            }
+            warn!(%reason, "no CUDA device, the models run on the CPU");
+            runtime.cuda = false;
+        }
+        info!(library = %library.display(), device = runtime.device(), "ONNX Runtime is loaded");
+        Ok(runtime)
+    }
+
+    /// `cuda` or `cpu`.
+    pub fn device(&self) -> &'static str {
+        if self.cuda { "cuda" } else { "cpu" }
+    }
+
+    /// Opens a model file with this many threads inside a run.
+    pub(super) fn open(&self, path: &Path, threads: usize) -> ort::Result<Session> {
+        let mut builder = Session::builder(&self.environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(threads)?
+            // Spinning threads win microseconds and cost the HTTP side its cores.
+            .with_intra_op_spinning(false)?;
+        if self.cuda {
+            builder = builder.with_execution_providers([ep::CUDA::default().build().error_on_failure()])?;
+        }
+        builder.commit_from_file(path)
+    }
+
+    /// Whether a session can be set up on CUDA; the reason where it cannot.
+    fn try_cuda(&self) -> Result<(), String> {
+        match ep::CUDA::is_available() {
+            Ok(true) => {}
+            Ok(false) => return Err("this ONNX Runtime was built without CUDA".into()),
+            Err(error) => return Err(error.to_string()),
+        }
+        let builder = Session::builder(&self.environment).map_err(|error| error.to_string())?;
+        builder
+            .with_execution_providers([ep::CUDA::default().build().error_on_failure()])
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+}

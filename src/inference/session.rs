@@ -1,0 +1,187 @@
+//! One model file, open: a batch of examples in, a row of outputs each.
+
+use ort::{
+    session::{Session, SessionInputValue, SessionOutputs},
+    value::{Outlet, Tensor, TensorElementType},
+};
+
+use super::{Outputs, Runtime, StartError};
+use crate::{
+    artefacts::{Artefacts, ImageInput, Manifest, ModelEntry, TextInput},
+    preprocess::{PhotoTensor, Tokens},
+};
+
+/// One row of a batch: what the model reads of it must be there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    pub photo: Option<PhotoTensor>,
+    pub tokens: Option<Tokens>,
+}
+
+/// An ONNX Runtime session and the shapes the manifest promises for it.
+#[derive(Debug)]
+pub struct ModelSession {
+    session: Session,
+    image: Option<ImageInput>,
+    reads_text: bool,
+    widths: Widths,
+}
+
+/// Columns of each output.
+#[derive(Debug, Clone, Copy)]
+struct Widths {
+    categories: usize,
+    subcategories: usize,
+    embedding: usize,
+}
+
+impl ModelSession {
+    /// Opens the file, compares inputs and outputs with the manifest and runs one blank example.
+    pub fn open(
+        runtime: &Runtime,
+        artefacts: &Artefacts,
+        entry: &ModelEntry,
+        threads: usize,
+    ) -> Result<Self, StartError> {
+        let file = || entry.file.file.clone();
+        let session = runtime
+            .open(&artefacts.path(&entry.file), threads)
+            .map_err(|error| StartError::Model { file: file(), reason: error.to_string() })?;
+        check_signature(&session, artefacts.manifest(), entry)
+            .map_err(|reason| StartError::Shape { file: file(), reason })?;
+        let manifest = artefacts.manifest();
+        let mut model = Self {
+            session,
+            image: entry.image,
+            reads_text: entry.text.is_some(),
+            widths: Widths {
+                categories: manifest.categories.len(),
+                subcategories: manifest.subcategories.len(),
+                embedding: manifest.embedding_width,
+            },
+        };
+        model
+            .run(&[blank_example(entry.image, entry.text)])
+            .map_err(|reason| StartError::Shape { file: file(), reason })?;
+        Ok(model)
+    }
+
+    /// Runs the examples as one batch. Texts are padded to the longest.
+    pub fn run(&mut self, batch: &[Example]) -> Result<Vec<Outputs>, String> {
+        let mut inputs: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(3);
+        if let Some(input) = self.image {
+            inputs.push(("image", photo_batch(batch, input)?.into()));
+        }
+        if self.reads_text {
+            let (ids, mask) = token_batch(batch)?;
+            inputs.push(("input_ids", ids.into()));
+            inputs.push(("attention_mask", mask.into()));
+        }
+        let outputs = self.session.run(inputs).map_err(|error| error.to_string())?;
+        read_rows(&outputs, batch.len(), self.widths, self.reads_text)
+    }
+}
+
+fn blank_example(image: Option<ImageInput>, text: Option<TextInput>) -> Example {
+    let photo = image.map(|input| {
+        crate::preprocess::Letterbox::new(input)
+            .apply(&image::RgbImage::new(input.width.max(1), input.height.max(1)))
+    });
+    Example { photo, tokens: text.map(|_| Tokens::blank()) }
+}
+
+fn photo_batch(batch: &[Example], input: ImageInput) -> Result<Tensor<u8>, String> {
+    let size = input.height as usize * input.width as usize * 3;
+    let mut pixels = Vec::with_capacity(batch.len() * size);
+    for example in batch {
+        let photo = example.photo.as_ref().ok_or("an example has no photo")?;
+        pixels.extend_from_slice(photo.as_bytes());
+    }
+    let shape = [batch.len(), input.height as usize, input.width as usize, 3];
+    Tensor::from_array((shape, pixels)).map_err(|error| error.to_string())
+}
+
+fn token_batch(batch: &[Example]) -> Result<(Tensor<i64>, Tensor<i64>), String> {
+    let rows: Vec<&[i64]> = batch
+        .iter()
+        .map(|example| example.tokens.as_ref().map(Tokens::ids).ok_or("an example has no text"))
+        .collect::<Result<_, _>>()?;
+    let longest = rows.iter().map(|ids| ids.len()).max().unwrap_or(0);
+    let mut ids = vec![0; rows.len() * longest];
+    let mut mask = vec![0; rows.len() * longest];
+    for ((row, ids), mask) in rows.iter().zip(ids.chunks_mut(longest)).zip(mask.chunks_mut(longest)) {
+        ids[..row.len()].copy_from_slice(row);
+        mask[..row.len()].fill(1);
+    }
+    let tensor =
+        |values| Tensor::from_array(([rows.len(), longest], values)).map_err(|error| error.to_string());
+    Ok((tensor(ids)?, tensor(mask)?))
+}
+
+fn read_rows(
+    outputs: &SessionOutputs<'_>,
+    rows: usize,
+    widths: Widths,
+    with_price: bool,
+) -> Result<Vec<Outputs>, String> {
+    let column = |name: &str, width: usize| {
+        let value = outputs.get(name).ok_or_else(|| format!("it gave no output {name:?}"))?;
+        let (shape, values) = value.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
+        if **shape == [rows as i64, width as i64] {
+            return Ok(values.chunks_exact(width));
+        }
+        Err(format!("output {name:?} has shape {shape}, not [{rows}, {width}]"))
+    };
+    let logits = column("logits", widths.categories)?;
+    let mut subcategory_logits = if widths.subcategories > 0 {
+        Some(column("subcategory_logits", widths.subcategories)?)
+    } else {
+        None
+    };
+    let mut embeddings = column("embedding", widths.embedding)?;
+    let mut prices = if with_price { Some(column("log_price", 3)?) } else { None };
+    let next = |rows: &mut Option<std::slice::ChunksExact<'_, f32>>| {
+        rows.as_mut().and_then(Iterator::next).unwrap_or_default().to_vec()
+    };
+    Ok(logits
+        .map(|row| Outputs {
+            logits: row.to_vec(),
+            subcategory_logits: next(&mut subcategory_logits),
+            embedding: embeddings.next().unwrap_or_default().to_vec(),
+            log_price: prices.as_mut().and_then(Iterator::next).and_then(|row| row.try_into().ok()),
+        })
+        .collect())
+}
+
+/// Compares names, element types and fixed dimensions with the artefact contract. Symbolic dimensions are -1 here.
+fn check_signature(session: &Session, manifest: &Manifest, entry: &ModelEntry) -> Result<(), String> {
+    use TensorElementType::{Float32, Int64, Uint8};
+    if let Some(ImageInput { height, width, .. }) = entry.image {
+        check_outlet(session.inputs(), "image", Uint8, &[-1, i64::from(height), i64::from(width), 3])?;
+    }
+    if entry.text.is_some() {
+        check_outlet(session.inputs(), "input_ids", Int64, &[-1, -1])?;
+        check_outlet(session.inputs(), "attention_mask", Int64, &[-1, -1])?;
+        check_outlet(session.outputs(), "log_price", Float32, &[-1, 3])?;
+    }
+    let width = |columns: usize| columns as i64;
+    check_outlet(session.outputs(), "logits", Float32, &[-1, width(manifest.categories.len())])?;
+    check_outlet(
+        session.outputs(),
+        "subcategory_logits",
+        Float32,
+        &[-1, width(manifest.subcategories.len())],
+    )?;
+    check_outlet(session.outputs(), "embedding", Float32, &[-1, width(manifest.embedding_width)])
+}
+
+fn check_outlet(outlets: &[Outlet], name: &str, ty: TensorElementType, shape: &[i64]) -> Result<(), String> {
+    let Some(outlet) = outlets.iter().find(|outlet| outlet.name() == name) else {
+        return Err(format!("it has no input or output {name:?}"));
+    };
+    let found = outlet.dtype();
+    if found.tensor_type() == Some(ty) && found.tensor_shape().is_some_and(|found| **found == *shape) {
+        return Ok(());
+    }
+    Err(format!("{name:?} is {found}, expected {ty} {shape:?} (-1 is any size)"))
+}
