@@ -13,7 +13,10 @@ use anyhow::{Context, Result};
 use image::{ImageReader, Limits};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
-use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
+use time::{
+    Date, OffsetDateTime,
+    format_description::{self, well_known::Rfc3339},
+};
 
 use super::{
     columns::{PhotoColumns, position},
@@ -79,10 +82,9 @@ pub fn read_rows(path: &Path, columns: &PhotoColumns, report: &mut Report) -> Re
 
 /// Midnight UTC of `31/12/2025` or `2025-12-31`, or the moment an RFC 3339 text names.
 fn parse_day(text: &str) -> Option<OffsetDateTime> {
-    let british = format_description!("[day padding:none]/[month padding:none]/[year]");
-    let iso = format_description!("[year]-[month]-[day]");
-    let day = Date::parse(text, british).or_else(|_| Date::parse(text, iso));
-    day.map(|day| day.midnight().assume_utc()).ok().or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok())
+    let day = |pattern| Date::parse(text, &format_description::parse_borrowed::<2>(pattern).ok()?).ok();
+    let named = day("[day padding:none]/[month padding:none]/[year]").or_else(|| day("[year]-[month]-[day]"));
+    named.map(|day| day.midnight().assume_utc()).or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok())
 }
 
 /// The photos of each product, in the order of the rows: those whose file is in `folder` and decodes.

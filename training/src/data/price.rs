@@ -69,6 +69,6 @@ pub fn is_absurd(amount: f64, max: f64) -> bool {
     let text = format!("{amount:.2}");
     let digits = text.strip_suffix(".00").unwrap_or(&text).replace('.', "");
     let counts_up = amount >= 1000.0 && "123456789".starts_with(&digits);
-    let repeats = digits.len() >= 5 && digits.chars().all(|digit| digits.starts_with(digit));
+    let repeats = amount >= 10_000.0 && digits.chars().all(|digit| digits.starts_with(digit));
     amount > max || counts_up || repeats
 }

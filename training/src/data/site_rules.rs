@@ -11,8 +11,10 @@
 //! `25. February 2022`, `February 25, 2022` or not at all. `[phone]` in a text stands for a telephone number, hides
 //! nothing a model should know, and stays.
 
+use std::borrow::Cow;
+
 use anyhow::Result;
-use regex::Regex;
+use regex::{Captures, Regex};
 
 /// What the site's publisher put in the place of anything that looked like a telephone number, in ids too.
 pub const MASK: &str = "[phone]";
@@ -31,7 +33,7 @@ impl SiteRules {
         Ok(Self {
             title_suffix: Regex::new(r"\s*\|\s*in\s+([^|]*?)\s*\|\s*Gumtree\s*$")?,
             signature: Regex::new(&format!(
-                r"\s*\.?\s*Posted by (?:seller in [^\n]{{1,200}}?(?:{day}|\s*$)|[^\n]{{1,80}}?{day})"
+                r"\s*\.?\s*Posted by (?:seller in [^\n]{{1,200}}?(?:{day}|\s*$)|\S+\.\s+{day})"
             ))?,
         })
     }
@@ -45,7 +47,11 @@ impl SiteRules {
 
     /// The description without the site's signature, where it has one.
     pub fn without_signature(&self, description: &str) -> Option<String> {
-        let found = self.signature.is_match(description);
-        found.then(|| self.signature.replace_all(description, ".\n").into_owned())
+        // The seller's words before and after it were never meant to be one sentence.
+        let gap = |found: &Captures<'_>| if found.get_match().start() == 0 { "" } else { ".\n" };
+        match self.signature.replace_all(description, gap) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(unsigned) => Some(unsigned),
+        }
     }
 }
