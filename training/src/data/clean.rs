@@ -7,7 +7,8 @@ use super::{
     label::without_breadcrumbs,
     listing_lines::RawListing,
     price::{Price, is_absurd, parse_price},
-    report::{Reason, Report},
+    reason::Reason,
+    report::Report,
     site_rules::SiteRules,
     text::{is_absent, tidy},
 };

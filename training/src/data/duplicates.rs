@@ -8,12 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{
-    clean::Draft,
-    photos::Photo,
-    report::{Reason, Report},
-    text::fold,
-};
+use super::{clean::Draft, photos::Photo, reason::Reason, report::Report, text::fold};
 
 /// Shorter descriptions (`collection only`) are alike by chance.
 const MIN_TELLING_DESCRIPTION: usize = 40;

@@ -7,11 +7,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use csv::{ErrorKind, StringRecord};
+use csv::{ErrorKind, Position, StringRecord};
 
 use super::{
     columns::{ListingColumns, position},
-    report::{Reason, Report},
+    reason::Reason,
+    report::Report,
 };
 
 /// A listing as the file has it, put together again but not cleaned.
@@ -48,8 +49,7 @@ pub fn read(path: &Path, columns: &ListingColumns, report: &mut Report) -> Resul
                 let ErrorKind::Utf8 { pos, .. } = error.kind() else {
                     return Err(error).with_context(|| format!("cannot read {}", path.display()));
                 };
-                let line = pos.as_ref().map_or(0, csv::Position::line);
-                lines.refuse(Reason::MalformedLine, line);
+                lines.refuse(Reason::MalformedLine, pos.as_ref());
             }
         }
     }
@@ -123,48 +123,56 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn take(&mut self, record: &StringRecord) {
-        let line = record.position().map_or(0, csv::Position::line);
         let layout = &self.layout;
+        let continues = self.open.is_some() && (record.len() == 1 || layout.is_ending(record));
         if record.len() == layout.width {
-            self.report.lines += 1;
-            let listing = layout.listing(record);
-            self.close();
-            self.report.listings_found += 1;
-            self.listings.push(listing);
+            self.begin(record);
+            self.listings.extend(self.open.take());
         } else if record.len() > layout.width {
-            self.refuse(Reason::MalformedLine, line);
-        } else if let Some(open) =
-            self.open.as_mut().filter(|_| layout.is_ending(record) || record.len() == 1)
-        {
-            self.report.lines += 1;
-            self.report.lines_joined += 1;
-            open.description.push('\n');
-            open.description.push_str(&field(record, 0));
-            if layout.is_ending(record) {
-                let after = |column: usize| {
-                    column.checked_sub(layout.description).map(|column| field(record, column))
-                };
-                open.price = after(layout.price).unwrap_or_else(|| std::mem::take(&mut open.price));
-                open.location = after(layout.location).unwrap_or_else(|| std::mem::take(&mut open.location));
-                let whole = self.open.take();
-                self.listings.extend(whole);
-            }
+            self.refuse(Reason::MalformedLine, record.position());
+        } else if continues {
+            self.join(record);
         } else if layout.is_beginning(record) {
-            self.report.lines += 1;
-            let listing = layout.listing(record);
-            self.close();
-            self.report.count(Reason::TornListing, &listing.id);
-            self.report.listings_found += 1;
-            self.open = Some(listing);
+            self.begin(record);
+            self.report.count(Reason::TornListing, &field(record, self.layout.id));
         } else {
-            self.refuse(Reason::OrphanLine, line);
+            self.refuse(Reason::OrphanLine, record.position());
+        }
+    }
+
+    /// Opens a listing, whole or torn.
+    fn begin(&mut self, record: &StringRecord) {
+        self.close();
+        self.report.lines += 1;
+        self.report.listings_found += 1;
+        self.open = Some(self.layout.listing(record));
+    }
+
+    /// Adds a further line to the open listing, and closes it if that line is its last.
+    fn join(&mut self, record: &StringRecord) {
+        let Some(open) = &mut self.open else { return };
+        self.report.lines += 1;
+        self.report.lines_joined += 1;
+        open.description.push('\n');
+        open.description.push_str(&field(record, 0));
+        if self.layout.is_ending(record) {
+            let skipped = self.layout.description;
+            for (value, column) in
+                [(&mut open.price, self.layout.price), (&mut open.location, self.layout.location)]
+            {
+                if let Some(column) = column.checked_sub(skipped) {
+                    *value = field(record, column);
+                }
+            }
+            self.listings.extend(self.open.take());
         }
     }
 
     /// A line that belongs to no listing. It ends the listing before it, whose own last line can no longer come.
-    fn refuse(&mut self, reason: Reason, line: u64) {
+    fn refuse(&mut self, reason: Reason, position: Option<&Position>) {
         self.close();
         self.report.lines += 1;
+        let line = position.map_or(0, Position::line);
         self.report.count(reason, &format!("line {line}"));
     }
 

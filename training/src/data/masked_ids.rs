@@ -5,12 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    listing_lines::RawListing,
-    photos::PhotoRow,
-    report::{Reason, Report},
-    site_rules::MASK,
-};
+use super::{listing_lines::RawListing, photos::PhotoRow, reason::Reason, report::Report, site_rules::MASK};
 
 /// Restores masked ids in place. One that fits no product, or several, gets `masked` for the mask and keeps its listing.
 pub fn restore(listings: &mut [RawListing], photos: &[PhotoRow], report: &mut Report) {

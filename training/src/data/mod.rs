@@ -21,6 +21,7 @@ mod photos;
 pub mod prepare;
 mod price;
 mod publish;
+mod reason;
 mod report;
 mod site_rules;
 mod split;
@@ -29,6 +30,7 @@ mod text;
 
 pub use prepare::prepare;
 pub use price::{Price, parse_price};
-pub use report::{CategoryCount, Effect, Finding, Reason, Report};
+pub use reason::{Effect, Reason};
+pub use report::{CategoryCount, Finding, Report};
 pub use split::Split;
 pub use table::{CleanTable, Listing, MIN_SUBCATEGORY_LISTINGS};

@@ -20,7 +20,8 @@ use time::{
 
 use super::{
     columns::{PhotoColumns, position},
-    report::{Reason, Report},
+    reason::Reason,
+    report::Report,
 };
 
 /// Pixels a side beyond which a photo is not decoded.

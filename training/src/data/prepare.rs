@@ -15,7 +15,8 @@ use super::{
     listing_lines, masked_ids,
     photos::{self, Listed, Photo, PhotoRow},
     publish::publish,
-    report::{Reason, Report},
+    reason::Reason,
+    report::Report,
     split::Split,
     table::{PHOTO_SEPARATOR, Row, hash, labels},
 };
