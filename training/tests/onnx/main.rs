@@ -1,0 +1,9 @@
+//! The graphs that the writer makes, run by ONNX Runtime.
+
+mod backbones;
+mod formula;
+mod image;
+mod lexical;
+mod listing;
+mod operators;
+mod runtime;
