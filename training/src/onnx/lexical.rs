@@ -46,10 +46,12 @@ pub fn lexical_bag(
     let unigrams = g.gather_rows(&unigrams, input_ids);
     let unigrams = g.weighted_sum(&words, &unigrams);
 
-    let (first, second) = neighbours(g, &words);
-    let pairs = g.mul(&first, &second);
-    let (first, second) = neighbours(g, input_ids);
-    let buckets = bigram_buckets(g, &first, &second);
+    let no_word = g.scalar(0.0);
+    let next_words = followers(g, &words, &no_word);
+    let pairs = g.mul(&words, &next_words);
+    let no_id = g.integers(&[0]);
+    let next_ids = followers(g, input_ids, &no_id);
+    let buckets = bigram_buckets(g, input_ids, &next_ids);
     let bigrams = g.table("lexical.bigram", bigrams);
     let bigrams = g.gather_rows(&bigrams, &buckets);
     let bigrams = g.weighted_sum(&pairs, &bigrams);
@@ -75,9 +77,13 @@ fn word_positions(g: &mut GraphBuilder, ids: &Value<i64>, mask: &Value<i64>) -> 
     g.cast(&words)
 }
 
-/// All positions but the last, and all but the first: each element beside its right neighbour.
-fn neighbours<T>(g: &mut GraphBuilder, x: &Value<T>) -> (Value<T>, Value<T>) {
-    (g.slice(x, 1, 0, -1), g.slice(x, 1, 1, i64::MAX))
+/// At each position the element to its right, and `zero` at the last: [batch, tokens] -> [batch, tokens]. As long as the
+/// input, because a text of one position would otherwise leave axes of size 0, over which runtimes stumble.
+fn followers<T>(g: &mut GraphBuilder, x: &Value<T>, zero: &Value<T>) -> Value<T> {
+    let rest = g.slice(x, 1, 1, i64::MAX);
+    let column = g.slice(x, 1, 0, 1);
+    let zeros = g.mul(&column, zero);
+    g.concat(&[&rest, &zeros])
 }
 
 /// [`bigram_bucket`] of each pair.

@@ -162,7 +162,7 @@ impl GraphBuilder {
     }
 
     /// Along the last axis.
-    pub fn concat(&mut self, parts: &[&Value<f32>]) -> Value<f32> {
+    pub fn concat<T>(&mut self, parts: &[&Value<T>]) -> Value<T> {
         parts.iter().fold(self.node("Concat"), |node, part| node.input(part)).int("axis", -1).emit()
     }
 

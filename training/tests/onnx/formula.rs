@@ -5,13 +5,14 @@ use marketrank_train::weights::{HostTensor, StateDict};
 
 /// Uniform in [-0.5, 0.5): a multiplicative hash (murmur3's finaliser) of the index, seeded with FNV-1a of the name.
 pub fn uniform(name: &str, count: usize) -> impl Iterator<Item = f32> {
-    let seed = name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+    let seed =
+        name.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
     (0..count as u32).map(move |index| {
         let mut x = index.wrapping_mul(2_654_435_761).wrapping_add(seed);
         x = (x ^ (x >> 16)).wrapping_mul(2_246_822_519);
         x = (x ^ (x >> 13)).wrapping_mul(3_266_489_917);
         x ^= x >> 16;
-        (f64::from(x) / f64::from(u32::MAX).mul_add(1.0, 1.0) - 0.5) as f32
+        (f64::from(x) / 4_294_967_296.0 - 0.5) as f32
     })
 }
 
@@ -60,8 +61,12 @@ fn insert_convolution(weights: &mut StateDict, convolution: &str, norm: &str, sh
     let scale = 2.0 * (6.0 / (inputs * kernel * kernel) as f32).sqrt();
     weights.insert(name.clone(), filled(&name, &[outputs, inputs, kernel, kernel], scale, 0.0));
     let (gain_scale, gain) = if norm.ends_with("bn3") { (0.2, 0.3) } else { (0.2, 0.8) };
-    let parameters =
-        [("weight", gain_scale, gain), ("bias", 0.2, 0.0), ("running_mean", 0.2, 0.0), ("running_var", 1.0, 1.0)];
+    let parameters = [
+        ("weight", gain_scale, gain),
+        ("bias", 0.2, 0.0),
+        ("running_mean", 0.2, 0.0),
+        ("running_var", 1.0, 1.0),
+    ];
     for (field, scale, offset) in parameters {
         let name = format!("{norm}.{field}");
         weights.insert(name.clone(), filled(&name, &[outputs], scale, offset));

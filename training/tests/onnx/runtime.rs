@@ -26,7 +26,8 @@ pub struct Runtime(Session);
 
 impl Runtime {
     pub fn load(model: &[u8]) -> Self {
-        let session = Session::builder(environment()).and_then(|mut builder| builder.commit_from_memory(model));
+        let session =
+            Session::builder(environment()).and_then(|mut builder| builder.commit_from_memory(model));
         Self(session.expect("ONNX Runtime refuses the model"))
     }
 
