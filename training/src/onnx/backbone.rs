@@ -1,8 +1,9 @@
 //! The pretrained networks behind the listing models, each with its input and its pooled features.
 
 use super::{
-    BertArchitecture, Dim, GraphBuilder, OnnxError, Precision, Value, bert, efficientnet, image_input,
-    resnet50,
+    BertArchitecture, Dim, GraphBuilder, OnnxError, Precision, Value,
+    bert::{self, BertWeights},
+    efficientnet, image_input, resnet50,
 };
 use crate::weights::{StateDict, StateDictError};
 
@@ -74,7 +75,7 @@ impl TextBackbone<'_> {
     /// # Errors
     /// The weights are not a BERT's.
     pub fn features(&self) -> Result<usize, StateDictError> {
-        bert::hidden_width(self.weights)
+        Ok(BertWeights::open(self.weights)?.width())
     }
 
     /// Word pieces that the network knows.
@@ -82,12 +83,13 @@ impl TextBackbone<'_> {
     /// # Errors
     /// The weights are not a BERT's.
     pub fn vocabulary(&self) -> Result<usize, StateDictError> {
-        bert::vocabulary(self.weights)
+        BertWeights::open(self.weights)?.vocabulary()
     }
 
     /// Emits the network -> the mean of the last hidden states over the text, L2-normalised: [batch, width].
     pub(super) fn emit(&self, g: &mut GraphBuilder, inputs: &TextInputs) -> Result<Value<f32>, OnnxError> {
-        let hidden = bert::bert(g, self.weights, self.architecture, &inputs.ids, &inputs.mask)?;
+        let weights = BertWeights::open(self.weights)?;
+        let hidden = bert::bert(g, weights, self.architecture, &inputs.ids, &inputs.mask)?;
         let pooled = bert::mean_pool(g, &hidden, &inputs.mask);
         Ok(g.l2_normalise(&pooled))
     }
