@@ -62,11 +62,12 @@ impl Runtime {
     }
 }
 
-/// An input tensor.
+/// An input tensor. (Tensors are ONNX Runtime's too, so the library must be loaded before the first of them.)
 pub fn tensor<T: PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static>(
     shape: &[usize],
     data: &[T],
 ) -> SessionInputValue<'static> {
+    environment();
     Tensor::from_array((shape.to_vec(), data.to_vec())).unwrap().into()
 }
 
