@@ -27,7 +27,7 @@
 //! | combined | the text's `x` before the image's: `T + I` | MLP `heads: T + I -> L`; `lexical.*` as for text; MLP `projection: T + I -> D`; optional norm; optional MLP `image_logits: I -> C + S` |
 //!
 //! - The norm: `image_norm.mean` and `image_norm.std` [I]. With them the photo's features are `(features - mean) / std`
-//!   wherever this page says "standardised"; without `image_norm.mean` they are used as they are.
+//!   wherever this page says "standardised"; without either they are used as they are.
 //! - Logits are `heads(x)`, plus [`lexical_bag`] for text and combined, plus, where `image_logits` exists, that MLP of the
 //!   standardised photo features on the first `C + S` columns.
 //! - `embedding` is `projection(x)` made L2 norm 1. In the text model it is `x + projection(x)` where `D = T`, so that an
@@ -165,7 +165,7 @@ fn image_features(
     heads: &StateDict,
 ) -> Result<Value<f32>, OnnxError> {
     let features = image.emit(g)?;
-    if heads.get("image_norm.mean").is_err() {
+    if heads.get("image_norm.mean").is_err() && heads.get("image_norm.std").is_err() {
         return Ok(features);
     }
     let mean = heads.get_shaped("image_norm.mean", &[image.features()])?;

@@ -275,6 +275,14 @@ fn a_table_for_another_vocabulary_is_refused_by_name() {
 }
 
 #[test]
+fn half_a_norm_is_refused_by_name() {
+    let mut heads = image_heads();
+    heads.insert("image_norm.std", filled("image_norm.std", &[PHOTO], 1.0, 1.0));
+    let error = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap_err();
+    assert!(error.to_string().contains("image_norm.mean"), "{error}");
+}
+
+#[test]
 fn more_tokens_than_positions_fail_at_run_time() {
     let model = write_text_model(LABELS, text(), &text_heads(6), Precision::Float32).unwrap();
     let shape = [1, 13];
