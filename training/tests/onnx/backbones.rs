@@ -16,16 +16,16 @@ use crate::{
 
 const BERT: BertArchitecture = BertArchitecture { layers: 1, heads: 2, layer_norm_epsilon: 1e-12 };
 
-fn reference(file: &str) -> Json {
+pub fn reference(file: &str) -> Json {
     let path = format!("{}/tests/reference/{file}", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-fn numbers(json: &Json) -> Vec<f32> {
+pub fn numbers(json: &Json) -> Vec<f32> {
     json.as_array().unwrap().iter().map(|number| number.as_f64().unwrap() as f32).collect()
 }
 
-fn mean(data: &[f32]) -> f32 {
+pub fn mean(data: &[f32]) -> f32 {
     (data.iter().map(|&value| f64::from(value)).sum::<f64>() / data.len() as f64) as f32
 }
 
@@ -109,6 +109,19 @@ fn names_behind_a_bert_prefix_are_the_same_network() {
     }
     let ids = [101, 7, 8, 102];
     assert_eq!(pooled(&prefixed, &ids, &[1; 4], 1), pooled(&plain, &ids, &[1; 4], 1));
+}
+
+#[test]
+fn names_of_the_first_release_are_the_same_network() {
+    let plain = small_bert();
+    let mut first = StateDict::default();
+    for (name, tensor) in plain.iter() {
+        let name =
+            name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+        first.insert(format!("bert.{name}"), tensor.clone());
+    }
+    let ids = [101, 7, 8, 102];
+    assert_eq!(pooled(&first, &ids, &[1; 4], 1), pooled(&plain, &ids, &[1; 4], 1));
 }
 
 #[test]

@@ -8,8 +8,14 @@ pub struct BertWeights<'a> {
     weights: &'a StateDict,
     /// What stands before the names of `BertModel`: nothing, or `bert.` in models with a head.
     prefix: &'static str,
+    /// What gain and offset of a normalisation are called.
+    norm_fields: [&'static str; 2],
     width: usize,
 }
+
+const NORM_FIELDS: [&str; 2] = ["weight", "bias"];
+/// In files converted from the first release, `bert-base-uncased` on the hub among them.
+const FIRST_NORM_FIELDS: [&str; 2] = ["gamma", "beta"];
 
 /// A dense layer: weight [in, out], the order in which `MatMul` needs it, and bias [out].
 pub(super) struct Linear {
@@ -27,12 +33,19 @@ impl<'a> BertWeights<'a> {
     /// # Errors
     /// The weights are not a BERT's.
     pub fn open(weights: &'a StateDict) -> Result<Self, StateDictError> {
-        let prefix = match weights.get("bert.embeddings.LayerNorm.weight") {
-            Ok(_) => "bert.",
-            Err(_) => "",
-        };
-        let gain = weights.get(&format!("{prefix}embeddings.LayerNorm.weight"))?;
-        Ok(Self { weights, prefix, width: gain.data.len() })
+        let norm = "embeddings.LayerNorm";
+        let forms = [
+            ("", NORM_FIELDS),
+            ("bert.", NORM_FIELDS),
+            ("", FIRST_NORM_FIELDS),
+            ("bert.", FIRST_NORM_FIELDS),
+        ];
+        for (prefix, norm_fields) in forms {
+            if let Ok(gain) = weights.get(&format!("{prefix}{norm}.{}", norm_fields[0])) {
+                return Ok(Self { weights, prefix, norm_fields, width: gain.data.len() });
+            }
+        }
+        Err(StateDictError::Missing { name: format!("{norm}.weight") })
     }
 
     /// Width of the hidden states.
@@ -75,9 +88,10 @@ impl<'a> BertWeights<'a> {
 
     pub(super) fn norm(&self, layer: &str) -> Result<Norm<'a>, StateDictError> {
         let name = self.name(layer);
+        let [gain, offset] = self.norm_fields;
         Ok(Norm {
-            gain: self.weights.get_shaped(&format!("{name}.weight"), &[self.width])?,
-            offset: self.weights.get_shaped(&format!("{name}.bias"), &[self.width])?,
+            gain: self.weights.get_shaped(&format!("{name}.{gain}"), &[self.width])?,
+            offset: self.weights.get_shaped(&format!("{name}.{offset}"), &[self.width])?,
         })
     }
 
