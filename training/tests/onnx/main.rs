@@ -6,4 +6,5 @@ mod image;
 mod lexical;
 mod listing;
 mod operators;
+mod published;
 mod runtime;
