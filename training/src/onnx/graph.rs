@@ -1,0 +1,222 @@
+//! A graph under construction: inputs, outputs, constants and metadata. Nodes are in `node`, operators in `ops`.
+
+use std::{
+    collections::{HashMap, HashSet},
+    marker::PhantomData,
+    rc::Rc,
+};
+
+use half::f16;
+use prost::Message;
+
+use super::{
+    OnnxError, Precision,
+    node::NodeBuilder,
+    proto::{
+        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto,
+        TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
+    },
+    tensor,
+    tensor::Element,
+};
+use crate::weights::HostTensor;
+
+/// The oldest opset with `LayerNormalization`, and so the one that most runtimes read.
+const OPSET: i64 = 17;
+/// The file format that came with that opset (ONNX 1.12).
+const IR_VERSION: i64 = 8;
+/// Where protobuf messages end, and so files that hold their own weights.
+const LARGEST_FILE: usize = i32::MAX as usize;
+
+/// A tensor inside the graph: a handle to give to operators. `T` is the type of its elements.
+#[derive(Debug)]
+pub struct Value<T> {
+    name: Rc<str>,
+    element: PhantomData<T>,
+}
+
+impl<T> Value<T> {
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.into(), element: PhantomData }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl<T> Clone for Value<T> {
+    fn clone(&self) -> Self {
+        Self { name: Rc::clone(&self.name), element: PhantomData }
+    }
+}
+
+/// One dimension of an input or output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dim {
+    Fixed(usize),
+    /// Free at run time; equal wherever the name is the same.
+    Named(&'static str),
+}
+
+/// A table of rows as it lies in the file, for [`GraphBuilder::gather_rows`].
+#[derive(Debug, Clone)]
+pub enum Table {
+    Float32(Value<f32>),
+    Float16(Value<f16>),
+}
+
+/// Collects the parts of one model.
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: GraphProto,
+    precision: Precision,
+    metadata: Vec<StringStringEntryProto>,
+    /// How often each name was asked for, to make the next one unique.
+    names: HashMap<String, usize>,
+    /// Constants are named after their content, so that each is stored once.
+    constants: HashSet<String>,
+}
+
+impl GraphBuilder {
+    /// An empty graph; `precision` is how [`weight`](Self::weight) and [`table`](Self::table) store.
+    pub fn new(name: &str, precision: Precision) -> Self {
+        let mut builder = Self {
+            graph: GraphProto { name: name.to_owned(), ..GraphProto::default() },
+            precision,
+            metadata: Vec::new(),
+            names: HashMap::new(),
+            constants: HashSet::new(),
+        };
+        builder.metadata("precision", precision.name());
+        builder
+    }
+
+    /// Adds an entry to the model's metadata.
+    pub fn metadata(&mut self, key: &str, value: &str) {
+        self.metadata.push(StringStringEntryProto { key: key.to_owned(), value: value.to_owned() });
+    }
+
+    pub fn input<T: Element>(&mut self, name: &str, shape: &[Dim]) -> Value<T> {
+        self.names.insert(name.to_owned(), 1);
+        self.graph.input.push(described::<T>(name, shape));
+        Value::named(name)
+    }
+
+    /// Makes `value` an output of the model under this name. (The `Identity` that renames it costs nothing: runtimes
+    /// remove it at load.)
+    pub fn output<T: Element>(&mut self, name: &str, value: &Value<T>, shape: &[Dim]) {
+        self.names.insert(name.to_owned(), 1);
+        self.graph.output.push(described::<T>(name, shape));
+        self.graph.node.push(NodeProto {
+            op_type: "Identity".to_owned(),
+            name: format!("output.{name}"),
+            input: vec![value.name().to_owned()],
+            output: vec![name.to_owned()],
+            ..NodeProto::default()
+        });
+    }
+
+    /// A trained tensor, in the graph's precision. Half-precision weights are followed by a `Cast` to float32, which
+    /// runtimes fold at load.
+    pub fn weight(&mut self, name: &str, tensor: &HostTensor) -> Value<f32> {
+        match self.table(name, tensor) {
+            Table::Float32(value) => value,
+            Table::Float16(value) => self.cast(&value),
+        }
+    }
+
+    /// A trained tensor of which rows are looked up. It stays in the graph's precision in memory too: only the rows that
+    /// a request asks for become float32.
+    pub fn table(&mut self, name: &str, tensor: &HostTensor) -> Table {
+        let name = self.unique(name);
+        if self.precision.applies_half_to(tensor) {
+            self.graph.initializer.push(tensor::float16(&name, &tensor.shape, &tensor.data));
+            return Table::Float16(Value::named(&name));
+        }
+        self.graph.initializer.push(tensor::float32(&name, &tensor.shape, &tensor.data));
+        Table::Float32(Value::named(&name))
+    }
+
+    /// A float32 constant of one dimension.
+    pub fn floats(&mut self, values: &[f32]) -> Value<f32> {
+        let name = format!("constant.f32{values:?}");
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(tensor::float32(&name, &[values.len()], values));
+        }
+        Value::named(&name)
+    }
+
+    /// A float32 constant without dimensions.
+    pub fn scalar(&mut self, value: f32) -> Value<f32> {
+        let name = format!("constant.f32.{value:?}");
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(tensor::float32(&name, &[], &[value]));
+        }
+        Value::named(&name)
+    }
+
+    /// An int64 constant of one dimension: axes, shapes, bounds.
+    pub fn integers(&mut self, values: &[i64]) -> Value<i64> {
+        let name = format!("constant.i64{values:?}");
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(tensor::int64(&name, &[values.len()], values));
+        }
+        Value::named(&name)
+    }
+
+    /// Starts a node; it becomes part of the graph when it is told what it emits.
+    pub fn node(&mut self, operator: &str) -> NodeBuilder<'_> {
+        NodeBuilder::new(self, operator)
+    }
+
+    pub(super) fn push(&mut self, node: NodeProto) {
+        self.graph.node.push(node);
+    }
+
+    /// `name`, or `name` with a number where it is taken.
+    pub(super) fn unique(&mut self, name: &str) -> String {
+        let mut candidate = name.to_owned();
+        while self.names.contains_key(&candidate) {
+            let uses = self.names.entry(name.to_owned()).or_default();
+            *uses += 1;
+            candidate = format!("{name}_{uses}");
+        }
+        self.names.insert(candidate.clone(), 1);
+        candidate
+    }
+
+    /// The bytes of the finished `.onnx` file.
+    pub fn finish(self) -> Result<Vec<u8>, OnnxError> {
+        let model = ModelProto {
+            ir_version: IR_VERSION,
+            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+            producer_name: env!("CARGO_PKG_NAME").to_owned(),
+            producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+            metadata_props: self.metadata,
+            graph: Some(self.graph),
+            ..ModelProto::default()
+        };
+        let bytes = model.encoded_len();
+        if bytes > LARGEST_FILE {
+            return Err(OnnxError::TooLarge { bytes });
+        }
+        Ok(model.encode_to_vec())
+    }
+}
+
+fn described<T: Element>(name: &str, shape: &[Dim]) -> ValueInfoProto {
+    let dim = shape.iter().map(|dim| {
+        let value = match *dim {
+            Dim::Fixed(size) => tensor_shape_proto::dimension::Value::DimValue(size as i64),
+            Dim::Named(name) => tensor_shape_proto::dimension::Value::DimParam(name.to_owned()),
+        };
+        tensor_shape_proto::Dimension { value: Some(value), ..Default::default() }
+    });
+    let tensor = type_proto::Tensor {
+        elem_type: T::DATA_TYPE as i32,
+        shape: Some(TensorShapeProto { dim: dim.collect() }),
+    };
+    let described = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+    ValueInfoProto { name: name.to_owned(), r#type: Some(described), ..Default::default() }
+}

@@ -1,0 +1,75 @@
+//! A trained stack of dense layers with ReLU between them, under one prefix of a state dict.
+
+use super::{GraphBuilder, Value};
+use crate::weights::{HostTensor, StateDict, StateDictError};
+
+/// Layers `{prefix}.0`, `{prefix}.1`, ...: `weight` [in, out] and `bias` [out] each.
+#[derive(Debug)]
+pub struct Mlp<'a> {
+    prefix: &'a str,
+    /// Weight and bias; never empty.
+    layers: Vec<(&'a HostTensor, &'a HostTensor)>,
+    outputs: usize,
+}
+
+impl<'a> Mlp<'a> {
+    /// Reads as many layers as there are under `prefix`, of which the first takes `inputs` features.
+    ///
+    /// # Errors
+    /// There is none, a bias is missing, or a layer does not fit onto the one before it.
+    pub fn read(weights: &'a StateDict, prefix: &'a str, inputs: usize) -> Result<Self, StateDictError> {
+        let mut layers = Vec::new();
+        let mut width = inputs;
+        while layers.is_empty() || Self::has_layer(weights, prefix, layers.len()) {
+            let layer = format!("{prefix}.{}", layers.len());
+            let bias = weights.get(&format!("{layer}.bias"))?;
+            let outputs = bias.data.len();
+            layers.push((weights.get_shaped(&format!("{layer}.weight"), &[width, outputs])?, bias));
+            width = outputs;
+        }
+        Ok(Self { prefix, layers, outputs: width })
+    }
+
+    /// Whether there is a stack under `prefix`.
+    pub fn exists(weights: &StateDict, prefix: &str) -> bool {
+        Self::has_layer(weights, prefix, 0)
+    }
+
+    fn has_layer(weights: &StateDict, prefix: &str, layer: usize) -> bool {
+        weights.get(&format!("{prefix}.{layer}.weight")).is_ok()
+    }
+
+    /// The same, refused unless it gives `outputs` features.
+    ///
+    /// # Errors
+    /// The last layer is of another width; the error names its bias.
+    pub fn with_outputs(self, outputs: usize) -> Result<Self, StateDictError> {
+        if self.outputs == outputs {
+            return Ok(self);
+        }
+        Err(StateDictError::Shape {
+            name: format!("{}.{}.bias", self.prefix, self.layers.len() - 1),
+            found: vec![self.outputs],
+            expected: vec![outputs],
+        })
+    }
+
+    /// Features that come out.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// `x` [batch, inputs] -> [batch, outputs].
+    pub fn emit(&self, g: &mut GraphBuilder, x: &Value<f32>) -> Value<f32> {
+        let mut x = x.clone();
+        for (index, (weight, bias)) in self.layers.iter().enumerate() {
+            if index > 0 {
+                x = g.relu(&x);
+            }
+            let weight = g.weight(&format!("{}.{index}.weight", self.prefix), weight);
+            let bias = g.weight(&format!("{}.{index}.bias", self.prefix), bias);
+            x = g.dense(&x, &weight, &bias);
+        }
+        x
+    }
+}

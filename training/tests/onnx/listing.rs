@@ -1,0 +1,292 @@
+//! The served models: their contract, and their outputs against heads computed here.
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use marketrank_train::{
+    onnx::{
+        BertArchitecture, ImageBackbone, LabelCounts, OnnxError, Precision, TextBackbone,
+        backbone::{write_image_backbone, write_text_backbone},
+        lexical::{BIGRAM_BUCKETS, bigram_bucket},
+        listing::{write_combined_model, write_image_model, write_text_model},
+    },
+    weights::{HostTensor, StateDict, StateDictError},
+};
+use ort::session::SessionInputValue;
+
+use crate::{
+    formula::{self, VOCABULARY, WIDTH, filled, insert_dense},
+    runtime::{Output, Runtime, assert_close, tensor},
+};
+
+const LABELS: LabelCounts = LabelCounts { categories: 2, subcategories: 3 };
+const CLASSES: usize = 5;
+const COLUMNS: usize = 8;
+const PHOTO: usize = 2048;
+const IDS: [i64; 5] = [101, 7, 8, 9, 102];
+
+static RESNET: LazyLock<StateDict> = LazyLock::new(formula::resnet50);
+static BERT: LazyLock<StateDict> = LazyLock::new(formula::small_bert);
+
+fn image() -> ImageBackbone<'static> {
+    ImageBackbone::ResNet50(&RESNET)
+}
+
+fn text() -> TextBackbone<'static> {
+    let architecture = BertArchitecture { layers: 1, heads: 2, layer_norm_epsilon: 1e-12 };
+    TextBackbone { architecture, weights: &BERT }
+}
+
+fn text_inputs() -> Vec<(&'static str, SessionInputValue<'static>)> {
+    vec![("input_ids", tensor(&[1, 5], &IDS)), ("attention_mask", tensor(&[1, 5], &[1_i64; 5]))]
+}
+
+fn photo_input() -> (&'static str, SessionInputValue<'static>) {
+    let pixels: Vec<u8> = formula::uniform("photo", 32 * 32 * 3).map(|u| (u * 255.0 + 127.5) as u8).collect();
+    ("image", tensor(&[1, 32, 32, 3], &pixels))
+}
+
+fn pooled_text() -> Vec<f32> {
+    let model = write_text_backbone(text(), Precision::Float32).unwrap();
+    Runtime::load(&model).run(text_inputs()).remove("pooled").unwrap().data
+}
+
+fn photo_features() -> Vec<f32> {
+    let model = write_image_backbone(image(), Precision::Float32).unwrap();
+    Runtime::load(&model).run(vec![photo_input()]).remove("features").unwrap().data
+}
+
+fn insert_lexical(heads: &mut StateDict) {
+    for (name, rows) in [("lexical.unigram", VOCABULARY), ("lexical.bigram", BIGRAM_BUCKETS)] {
+        heads.insert(name, filled(name, &[rows, COLUMNS], 1.0, 0.0));
+    }
+}
+
+fn insert_norm(heads: &mut StateDict) {
+    heads.insert("image_norm.mean", filled("image_norm.mean", &[PHOTO], 1.0, 0.5));
+    heads.insert("image_norm.std", filled("image_norm.std", &[PHOTO], 1.0, 1.0));
+}
+
+/// `x W + b` of one layer.
+fn dense(heads: &StateDict, layer: &str, x: &[f32]) -> Vec<f32> {
+    let weight = heads.get(&format!("{layer}.weight")).unwrap();
+    let mut y = heads.get(&format!("{layer}.bias")).unwrap().data.clone();
+    for (x, row) in x.iter().zip(weight.data.chunks_exact(weight.shape[1])) {
+        for (y, weight) in y.iter_mut().zip(row) {
+            *y += x * weight;
+        }
+    }
+    y
+}
+
+/// The lexical bag of [`IDS`]: words 7, 8, 9 and pairs 7 8, 8 9.
+fn bag(heads: &StateDict) -> Vec<f32> {
+    let row = |table: &HostTensor, index: usize| table.data[index * COLUMNS..][..COLUMNS].to_vec();
+    let unigram = heads.get("lexical.unigram").unwrap();
+    let bigram = heads.get("lexical.bigram").unwrap();
+    let rows = [
+        row(unigram, 7),
+        row(unigram, 8),
+        row(unigram, 9),
+        row(bigram, bigram_bucket(7, 8)),
+        row(bigram, bigram_bucket(8, 9)),
+    ];
+    (0..COLUMNS).map(|column| rows.iter().map(|row| row[column]).sum::<f32>() / 5.0_f32.sqrt()).collect()
+}
+
+fn sum(a: &[f32], b: &[f32]) -> Vec<f32> {
+    a.iter().zip(b).map(|(a, b)| a + b).collect()
+}
+
+fn unit(x: &[f32]) -> Vec<f32> {
+    let norm = x.iter().map(|x| x * x).sum::<f32>().sqrt();
+    x.iter().map(|x| x / norm).collect()
+}
+
+fn standardised(heads: &StateDict, features: &[f32]) -> Vec<f32> {
+    let (mean, deviation) = (heads.get("image_norm.mean").unwrap(), heads.get("image_norm.std").unwrap());
+    features.iter().zip(mean.data.iter().zip(&deviation.data)).map(|(x, (m, d))| (x - m) / d).collect()
+}
+
+#[track_caller]
+fn assert_columns(outputs: &HashMap<String, Output>, columns: &[f32]) {
+    assert_close(&outputs["logits"].data, &columns[..2]);
+    assert_close(&outputs["subcategory_logits"].data, &columns[2..5]);
+    if let Some(&[below, median, above]) = columns.get(5..) {
+        let softplus = |x: f32| x.exp().ln_1p();
+        let expected = [median - softplus(below), median, median + softplus(above)];
+        assert_close(&outputs["log_price"].data, &expected);
+    }
+}
+
+fn image_heads() -> StateDict {
+    let mut heads = StateDict::default();
+    insert_dense(&mut heads, "heads", 0, [PHOTO, CLASSES]);
+    insert_dense(&mut heads, "projection", 0, [PHOTO, 6]);
+    heads
+}
+
+fn text_heads(embedding: usize) -> StateDict {
+    let mut heads = StateDict::default();
+    insert_dense(&mut heads, "heads", 0, [WIDTH, COLUMNS]);
+    insert_dense(&mut heads, "projection", 0, [WIDTH, embedding]);
+    insert_lexical(&mut heads);
+    heads
+}
+
+fn combined_heads() -> StateDict {
+    let mut heads = StateDict::default();
+    insert_dense(&mut heads, "heads", 0, [WIDTH + PHOTO, 7]);
+    insert_dense(&mut heads, "heads", 1, [7, COLUMNS]);
+    insert_dense(&mut heads, "projection", 0, [WIDTH + PHOTO, 6]);
+    insert_lexical(&mut heads);
+    insert_norm(&mut heads);
+    heads
+}
+
+#[test]
+fn the_image_model_keeps_the_contract() {
+    let model = write_image_model(LABELS, image(), &image_heads(), Precision::Float16).unwrap();
+    let runtime = Runtime::load(&model);
+    let expected = [
+        "image: Tensor<u8>(batch, height, width, 3)",
+        "logits: Tensor<f32>(batch, 2)",
+        "subcategory_logits: Tensor<f32>(batch, 3)",
+        "embedding: Tensor<f32>(batch, 6)",
+    ];
+    assert_eq!(runtime.signature(), expected);
+    assert_eq!(runtime.metadata("image_backbone").as_deref(), Some("resnet50"));
+    assert_eq!(runtime.metadata("precision").as_deref(), Some("float16"));
+}
+
+#[test]
+fn the_text_model_keeps_the_contract() {
+    let model = write_text_model(LABELS, text(), &text_heads(6), Precision::Float16).unwrap();
+    let expected = [
+        "input_ids: Tensor<i64>(batch, tokens)",
+        "attention_mask: Tensor<i64>(batch, tokens)",
+        "logits: Tensor<f32>(batch, 2)",
+        "subcategory_logits: Tensor<f32>(batch, 3)",
+        "log_price: Tensor<f32>(batch, 3)",
+        "embedding: Tensor<f32>(batch, 6)",
+    ];
+    assert_eq!(Runtime::load(&model).signature(), expected);
+}
+
+#[test]
+fn the_combined_model_keeps_the_contract() {
+    let model = write_combined_model(LABELS, image(), text(), &combined_heads(), Precision::Float16).unwrap();
+    let expected = [
+        "input_ids: Tensor<i64>(batch, tokens)",
+        "attention_mask: Tensor<i64>(batch, tokens)",
+        "image: Tensor<u8>(batch, height, width, 3)",
+        "logits: Tensor<f32>(batch, 2)",
+        "subcategory_logits: Tensor<f32>(batch, 3)",
+        "log_price: Tensor<f32>(batch, 3)",
+        "embedding: Tensor<f32>(batch, 6)",
+    ];
+    assert_eq!(Runtime::load(&model).signature(), expected);
+}
+
+#[test]
+fn the_image_model_applies_its_heads_to_the_features() {
+    let heads = image_heads();
+    let model = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap();
+    let outputs = Runtime::load(&model).run(vec![photo_input()]);
+    let features = photo_features();
+    assert_columns(&outputs, &dense(&heads, "heads.0", &features));
+    assert_close(&outputs["embedding"].data, &unit(&dense(&heads, "projection.0", &features)));
+}
+
+#[test]
+fn the_image_model_standardises_features_where_the_heads_bring_a_norm() {
+    let mut heads = image_heads();
+    insert_norm(&mut heads);
+    let model = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap();
+    let outputs = Runtime::load(&model).run(vec![photo_input()]);
+    let features = standardised(&heads, &photo_features());
+    assert_columns(&outputs, &dense(&heads, "heads.0", &features));
+}
+
+#[test]
+fn the_text_model_adds_the_lexical_bag_to_its_heads() {
+    let heads = text_heads(6);
+    let model = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap();
+    let outputs = Runtime::load(&model).run(text_inputs());
+    let pooled = pooled_text();
+    assert_columns(&outputs, &sum(&dense(&heads, "heads.0", &pooled), &bag(&heads)));
+    assert_close(&outputs["embedding"].data, &unit(&dense(&heads, "projection.0", &pooled)));
+}
+
+#[test]
+fn a_text_embedding_as_wide_as_the_bert_starts_from_it() {
+    let heads = text_heads(WIDTH);
+    let model = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap();
+    let outputs = Runtime::load(&model).run(text_inputs());
+    let pooled = pooled_text();
+    assert_close(&outputs["embedding"].data, &unit(&sum(&pooled, &dense(&heads, "projection.0", &pooled))));
+}
+
+#[test]
+fn the_combined_model_joins_text_and_standardised_photo() {
+    let heads = combined_heads();
+    let outputs = run_combined(&heads);
+    let mut x = pooled_text();
+    x.extend(standardised(&heads, &photo_features()));
+    let hidden: Vec<f32> = dense(&heads, "heads.0", &x).iter().map(|&x| x.max(0.0)).collect();
+    assert_columns(&outputs, &sum(&dense(&heads, "heads.1", &hidden), &bag(&heads)));
+    assert_close(&outputs["embedding"].data, &unit(&dense(&heads, "projection.0", &x)));
+}
+
+#[test]
+fn the_combined_model_adds_the_photos_own_logits() {
+    let plain = run_combined(&combined_heads());
+    let mut heads = combined_heads();
+    insert_dense(&mut heads, "image_logits", 0, [PHOTO, CLASSES]);
+    let outputs = run_combined(&heads);
+    let look = dense(&heads, "image_logits.0", &standardised(&heads, &photo_features()));
+    assert_close(&outputs["logits"].data, &sum(&plain["logits"].data, &look[..2]));
+    assert_close(&outputs["subcategory_logits"].data, &sum(&plain["subcategory_logits"].data, &look[2..]));
+    assert_eq!(outputs["log_price"], plain["log_price"]);
+}
+
+fn run_combined(heads: &StateDict) -> HashMap<String, Output> {
+    let model = write_combined_model(LABELS, image(), text(), heads, Precision::Float32).unwrap();
+    let mut inputs = text_inputs();
+    inputs.push(photo_input());
+    Runtime::load(&model).run(inputs)
+}
+
+#[test]
+fn heads_for_other_labels_are_refused_by_name() {
+    let labels = LabelCounts { categories: 13, subcategories: 64 };
+    let error = write_text_model(labels, text(), &text_heads(6), Precision::Float32).unwrap_err();
+    let OnnxError::Weights(StateDictError::Shape { name, found, expected }) = error else {
+        panic!("{error}");
+    };
+    assert_eq!((name.as_str(), found, expected), ("heads.0.bias", vec![8], vec![80]));
+}
+
+#[test]
+fn a_table_for_another_vocabulary_is_refused_by_name() {
+    let mut heads = text_heads(6);
+    heads.insert("lexical.unigram", filled("lexical.unigram", &[50, COLUMNS], 1.0, 0.0));
+    let error = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap_err();
+    assert!(error.to_string().contains("lexical.unigram"), "{error}");
+}
+
+#[test]
+fn half_a_norm_is_refused_by_name() {
+    let mut heads = image_heads();
+    heads.insert("image_norm.std", filled("image_norm.std", &[PHOTO], 1.0, 1.0));
+    let error = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap_err();
+    assert!(error.to_string().contains("image_norm.mean"), "{error}");
+}
+
+#[test]
+fn more_tokens_than_positions_fail_at_run_time() {
+    let model = write_text_model(LABELS, text(), &text_heads(6), Precision::Float32).unwrap();
+    let shape = [1, 13];
+    let inputs =
+        vec![("input_ids", tensor(&shape, &[7_i64; 13])), ("attention_mask", tensor(&shape, &[1_i64; 13]))];
+    assert!(Runtime::load(&model).try_run(inputs).is_err());
+}

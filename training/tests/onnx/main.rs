@@ -1,0 +1,10 @@
+//! The graphs that the writer makes, run by ONNX Runtime.
+
+mod backbones;
+mod formula;
+mod image;
+mod lexical;
+mod listing;
+mod operators;
+mod published;
+mod runtime;
