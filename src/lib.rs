@@ -6,3 +6,4 @@
 
 pub mod artefacts;
 pub mod catalogue;
+pub mod ranking;
