@@ -10,4 +10,5 @@ pub mod config;
 pub mod inference;
 pub mod intake;
 pub mod preprocess;
+pub mod ranking;
 pub mod telemetry;

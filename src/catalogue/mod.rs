@@ -2,76 +2,59 @@
 //!
 //! Ranking and the API know the trait only. [`embedded`] keeps everything in a folder of this machine.
 
+pub mod embedded;
+pub mod lexical;
 mod product;
+mod retrieval;
 
 use async_trait::async_trait;
 
 pub use product::{InvalidProductId, Location, MAX_ID_LENGTH, Product, ProductId, StoredProduct};
+pub use retrieval::{Filter, Hit, Retrieval};
 
 /// What every engine can do. All calls may be made at the same time from many tasks.
 #[async_trait]
 pub trait Catalogue: Send + Sync {
-    /// Stores the products, replacing those of the same id. When this returns, all of them are durable and searchable;
-    /// when it fails, none is.
+    /// Stores the products, replacing those of the same id; of two with one id in the list, the later stays. When this
+    /// returns, all of them are durable and searchable; when it fails, none is (but see [`CatalogueError::Halted`]).
     async fn upsert(&self, products: Vec<StoredProduct>) -> Result<(), CatalogueError>;
 
     /// The products with these ids, in the order asked for, `None` where there is none.
     async fn get(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, CatalogueError>;
 
+    /// As [`Catalogue::get`], without reading embeddings and thumbnails: what a page of results needs.
+    async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<Product>>, CatalogueError>;
+
     /// Removes a product. False where there was none.
     async fn delete(&self, id: &ProductId) -> Result<bool, CatalogueError>;
 
-    /// The `limit` products that fit the retrieval best, best first. Equal scores are ordered by id.
+    /// The products that fit the retrieval best; [`Retrieval`] says how many and in which order.
     async fn retrieve(&self, retrieval: &Retrieval) -> Result<Vec<Hit>, CatalogueError>;
 
     /// How many products are stored.
     async fn count(&self) -> Result<u64, CatalogueError>;
 
-    /// Makes every acknowledged write durable and releases the storage. Called once, at shutdown.
+    /// Makes every acknowledged write durable and releases the storage. Called once, at shutdown; every later call
+    /// fails with [`CatalogueError::Closed`].
     async fn close(&self) -> Result<(), CatalogueError>;
 }
 
-/// What to fetch: by meaning, by words, or (neither given) whatever passes the filter.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Retrieval {
-    /// Query embedding of the manifest's width, L2 norm 1: products are compared by cosine.
-    pub embedding: Option<Vec<f32>>,
-    /// Query words: products are compared by BM25 over title and description.
-    pub words: Option<String>,
-    pub filter: Filter,
-    /// At most this many hits.
-    pub limit: usize,
-}
-
-/// Conditions that every hit meets. The default lets everything through.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filter {
-    /// Category labels, any of which will do; empty means any category.
-    pub categories: Vec<String>,
-    /// Inclusive bounds; a product without a price never meets a bound.
-    pub min_price: Option<f64>,
-    pub max_price: Option<f64>,
-    /// Ids that must not be among the hits (the query's own product).
-    pub excluded: Vec<ProductId>,
-}
-
-/// A product that retrieval found, with the raw value of each signal.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hit {
-    pub stored: StoredProduct,
-    /// Cosine of query and product embedding, -1 to 1; `None` where the retrieval had no embedding.
-    pub semantic: Option<f32>,
-    /// BM25 score, 0 or more; `None` where the retrieval had no words.
-    pub lexical: Option<f32>,
-}
-
-/// Why the catalogue did not do what was asked. Nothing was changed.
+/// Why the catalogue did not do what was asked. Nothing was changed, except where a variant says so.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     /// The folder or its contents cannot be used as they are: another embedding width, in use, not a catalogue.
     #[error("{0}")]
     Unusable(String),
+    /// An embedding that does not belong in this catalogue's space: another width, not finite, not of L2 norm 1.
+    #[error("{0}")]
+    Embedding(String),
     /// The engine failed; the message is its own.
     #[error("the catalogue engine failed: {0}")]
     Engine(String),
+    /// Storage failed half-way through a write. That write takes effect as a whole or not at all when the catalogue is
+    /// next opened; until then every write is refused, while reads go on.
+    #[error("the catalogue takes no more writes until the service is restarted: {0}")]
+    Halted(String),
+    #[error("the catalogue is closed")]
+    Closed,
 }

@@ -1,0 +1,237 @@
+//! qdrant-edge, as far as the catalogue uses it. Only this file, `point.rs` and `filter.rs` name its types.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
+use qdrant_edge::{
+    CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeSparseVectorParams,
+    EdgeVectorParams, FieldIndexOperations, Filter, Modifier, NamedQuery, PayloadFieldSchema,
+    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, QueryEnum, ScrollRequest,
+    SearchRequest, UpdateOperation, VectorInternal, WithVector,
+};
+use uuid::Uuid;
+
+use super::{
+    engine_log, filter,
+    point::{LEXICAL, SEMANTIC, Stored, read_record, sparse, to_point},
+    thumbnails::Tag,
+};
+use crate::catalogue::{CatalogueError, StoredProduct, lexical::Terms};
+
+/// Embeddings of a segment above which the engine builds an HNSW graph, in kB: 100,000 listings of width 512. Below it a
+/// scan answers in milliseconds and is exact.
+const GRAPH_ABOVE_KB: usize = 200_000;
+
+/// Points a scan reads at a time.
+const SCAN_PAGE: usize = 1_000;
+
+/// What a search compares products with.
+#[derive(Debug, Clone, Copy)]
+pub enum Probe<'a> {
+    /// Unit embedding; the score is the cosine.
+    Meaning(&'a [f32]),
+    /// Query terms; the score is BM25, and only products with a term in common are found.
+    Words(&'a Terms),
+}
+
+pub struct Engine {
+    folder: PathBuf,
+    config: EdgeConfig,
+    /// `None` only after the engine failed to come back from a restart.
+    shard: RwLock<Option<EdgeShard>>,
+}
+
+impl Engine {
+    /// Opens the engine's folder, making it where there is none.
+    pub fn open(folder: &Path, embedding_width: usize) -> Result<Self, CatalogueError> {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+        let engine =
+            Self { folder: folder.to_owned(), config: config(embedding_width), shard: RwLock::new(None) };
+        *engine.shard.write() = Some(engine.load()?);
+        for (field, schema) in
+            [(filter::CATEGORY, PayloadSchemaType::Keyword), (filter::PRICE, PayloadSchemaType::Float)]
+        {
+            let index = CreateIndex {
+                field_name: filter::path(field),
+                field_schema: Some(PayloadFieldSchema::FieldType(schema)),
+            };
+            engine.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
+        }
+        Ok(engine)
+    }
+
+    fn load(&self) -> Result<EdgeShard, CatalogueError> {
+        engine_log::drop_closed(&self.folder).map_err(failed)?;
+        EdgeShard::load(&self.folder, Some(self.config.clone())).map_err(failed)
+    }
+
+    fn shard(&self) -> Result<MappedRwLockReadGuard<'_, EdgeShard>, CatalogueError> {
+        RwLockReadGuard::try_map(self.shard.read(), Option::as_ref).map_err(|_| {
+            CatalogueError::Engine("it could not be restarted; see the log, then restart the service".into())
+        })
+    }
+
+    fn update(&self, operation: UpdateOperation) -> Result<(), CatalogueError> {
+        self.shard()?.update(operation).map_err(failed)
+    }
+
+    /// Stores the products under their points; readers see each of them as a whole, before or after.
+    pub fn upsert(&self, products: &[(StoredProduct, Option<Tag>)]) -> Result<(), CatalogueError> {
+        let points = products.iter().map(|(stored, tag)| to_point(stored, *tag)).collect::<Result<_, _>>()?;
+        let points = PointInsertOperations::PointsList(points);
+        self.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(points)))
+    }
+
+    pub fn delete(&self, point: Uuid) -> Result<(), CatalogueError> {
+        let ids = vec![PointId::Uuid(point)];
+        self.update(UpdateOperation::PointOperation(PointOperations::DeletePoints { ids }))
+    }
+
+    /// Puts everything that was written on disk. Must not run beside a write.
+    pub fn flush(&self) -> Result<(), CatalogueError> {
+        let shard = self.shard()?;
+        // The engine's flush has no result: it panics where it fails.
+        catch_unwind(AssertUnwindSafe(|| shard.flush())).map_err(|_| {
+            CatalogueError::Engine("it could not write its files; the log has its message".into())
+        })
+    }
+
+    /// Merges segments and clears out what was deleted, where the engine thinks that worthwhile.
+    pub fn optimise(&self) -> Result<(), CatalogueError> {
+        self.shard()?.optimize().map(|_| ()).map_err(failed)
+    }
+
+    /// Bytes of the engine's own log, which it never shortens while it runs.
+    pub fn log_size(&self) -> Result<u64, CatalogueError> {
+        engine_log::size(&self.folder).map_err(failed)
+    }
+
+    /// Closes and opens the engine, which lets its log be shortened. Reads wait meanwhile.
+    pub fn restart(&self) -> Result<(), CatalogueError> {
+        let mut shard = self.shard.write();
+        // Dropped before the next is loaded: both would want the lock of the log.
+        *shard = None;
+        *shard = Some(self.load()?);
+        Ok(())
+    }
+
+    /// The points that exist among these, in no particular order.
+    pub fn fetch(&self, points: &[Uuid], with_embedding: bool) -> Result<Vec<Stored>, CatalogueError> {
+        let ids: Vec<_> = points.iter().copied().map(PointId::Uuid).collect();
+        let vectors = if with_embedding {
+            WithVector::Selector(vec![SEMANTIC.to_owned()])
+        } else {
+            WithVector::Bool(false)
+        };
+        let records = self.shard()?.retrieve(&ids, Some(true.into()), Some(vectors)).map_err(failed)?;
+        records.into_iter().map(read_record).collect()
+    }
+
+    /// Hands every stored product to `visit`.
+    pub fn scan(&self, mut visit: impl FnMut(Stored)) -> Result<(), CatalogueError> {
+        let mut offset = None;
+        loop {
+            let request = ScrollRequest { offset, limit: Some(SCAN_PAGE), ..ScrollRequest::default() };
+            let (records, next) = self.shard()?.scroll(request).map_err(failed)?;
+            for record in records {
+                visit(read_record(record)?);
+            }
+            match next {
+                Some(next) => offset = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The `limit` best points that meet the filter, best first.
+    pub fn search(
+        &self,
+        probe: Probe<'_>,
+        filter: Option<Filter>,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, f32)>, CatalogueError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let query = match probe {
+            Probe::Meaning(embedding) => NamedQuery::new(VectorInternal::Dense(embedding.to_vec()), SEMANTIC),
+            Probe::Words(terms) => NamedQuery::new(VectorInternal::Sparse(sparse(terms)), LEXICAL),
+        };
+        let request = SearchRequest {
+            query: QueryEnum::Nearest(query),
+            filter,
+            params: None,
+            limit,
+            offset: 0,
+            with_payload: None,
+            with_vector: None,
+            score_threshold: None,
+        };
+        let points = self.shard()?.search(request).map_err(failed)?;
+        Ok(points
+            .into_iter()
+            .filter_map(|point| match point.id {
+                PointId::Uuid(id) => Some((id, point.score)),
+                PointId::NumId(_) => None,
+            })
+            .collect())
+    }
+}
+
+fn config(embedding_width: usize) -> EdgeConfig {
+    // Dot and not Cosine: embeddings have norm 1 already, and Cosine would normalise the stored ones once more, so that
+    // what comes back is not what was stored.
+    let semantic = EdgeVectorParams::builder(embedding_width, Distance::Dot).build();
+    let lexical = EdgeSparseVectorParams::builder().modifier(Modifier::Idf).build();
+    EdgeConfig::builder()
+        .vector(SEMANTIC, semantic)
+        .sparse_vector(LEXICAL, lexical)
+        .optimizers(EdgeOptimizersConfig {
+            indexing_threshold: Some(GRAPH_ABOVE_KB),
+            ..EdgeOptimizersConfig::default()
+        })
+        .build()
+}
+
+fn failed(error: impl std::fmt::Display) -> CatalogueError {
+    CatalogueError::Engine(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalogue::embedded::point::point_of;
+
+    /// A listing with 2 MB of attributes: the engine's log begins a new file every 32 MB.
+    fn heavy(n: usize, title: &str) -> (StoredProduct, Option<Tag>) {
+        let id = format!("p{n}");
+        let product = json!({"id": id, "title": title, "attributes": {"filler": "x".repeat(2_000_000)}});
+        let product = serde_json::from_value(product).unwrap();
+        (StoredProduct { product, embedding: vec![1.0], thumbnail: None }, None)
+    }
+
+    #[test]
+    fn a_restart_shortens_the_log_and_keeps_products_and_later_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::open(folder.path(), 1).unwrap();
+        for n in 0..50 {
+            engine.upsert(&[heavy(n, "before")]).unwrap();
+        }
+        let grown = engine.log_size().unwrap();
+        engine.restart().unwrap();
+        assert!(engine.log_size().unwrap() < grown, "{grown} bytes before and after");
+
+        engine.upsert(&[heavy(7, "after")]).unwrap();
+        engine.restart().unwrap();
+        let mut titles = Vec::new();
+        engine.scan(|stored| titles.push((stored.point, stored.payload.product.title))).unwrap();
+        assert_eq!(titles.len(), 50);
+        let replaced = point_of(&"p7".parse().unwrap());
+        assert!(titles.iter().all(|(point, title)| (title == "after") == (*point == replaced)));
+    }
+}

@@ -1,0 +1,172 @@
+//! The catalogue's folder: whose it is, what it holds, and that no second process opens it.
+//!
+//! ```text
+//! catalogue.json   what the folder holds: format, embedding width, space
+//! lock             held while a process has the catalogue open
+//! journal          acknowledged writes the engine has not flushed yet
+//! engine/          qdrant-edge's own files
+//! thumbnails/      one JPEG a product that has one
+//! ```
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::CatalogueError;
+
+const DESCRIPTION_FILE: &str = "catalogue.json";
+const LOCK_FILE: &str = "lock";
+/// Raised when files written by an older build can no longer be read as they are, or terms are weighed differently.
+const FORMAT: u32 = 1;
+
+/// `catalogue.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Description {
+    format: u32,
+    embedding_width: usize,
+    /// Which models made the embeddings: those of different models cannot be compared.
+    space: String,
+}
+
+/// A catalogue folder that this process has to itself until the value is dropped.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Takes the folder, making it where there is none.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Unusable`] if the folder is in use, holds something else (which is left as it is), or holds
+    /// embeddings of another width or space.
+    pub fn open(path: &Path, embedding_width: usize, space: &str) -> Result<Self, CatalogueError> {
+        let wanted = Description { format: FORMAT, embedding_width, space: space.to_owned() };
+        let unusable = |doing: &str, error: io::Error| {
+            CatalogueError::Unusable(format!(
+                "cannot {doing} the catalogue folder {}: {error}",
+                path.display()
+            ))
+        };
+
+        fs::create_dir_all(path).map_err(|error| unusable("create", error))?;
+        let described = path.join(DESCRIPTION_FILE).try_exists().map_err(|error| unusable("read", error))?;
+        if !described && !holds_nothing(path).map_err(|error| unusable("read", error))? {
+            return Err(CatalogueError::Unusable(format!(
+                "the folder {} is not empty and holds no {DESCRIPTION_FILE}, so it is no marketrank catalogue; name an \
+                 empty or a new folder",
+                path.display()
+            )));
+        }
+
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join(LOCK_FILE))
+            .map_err(|error| unusable("write to", error))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => CatalogueError::Unusable(format!(
+                "the folder {} is in use by another marketrank process; stop that one or name another folder",
+                path.display()
+            )),
+            TryLockError::Error(error) => unusable("lock", error),
+        })?;
+
+        if described {
+            wanted.check_against(path)?;
+        } else {
+            wanted.write(path).map_err(|error| unusable("write to", error))?;
+        }
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    pub fn engine(&self) -> PathBuf {
+        self.path.join("engine")
+    }
+
+    pub fn thumbnails(&self) -> PathBuf {
+        self.path.join("thumbnails")
+    }
+}
+
+/// Puts a file's contents, or the names in a folder, on disk.
+pub fn sync_path(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// True for an empty folder, and for one that a process took and left before it described it.
+fn holds_nothing(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        if name != LOCK_FILE && name != unfinished(DESCRIPTION_FILE).as_str() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn unfinished(name: &str) -> String {
+    format!("{name}.new")
+}
+
+impl Description {
+    fn check_against(&self, path: &Path) -> Result<(), CatalogueError> {
+        let file = path.join(DESCRIPTION_FILE);
+        let unusable = |what: String| Err(CatalogueError::Unusable(what));
+        let text = match fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => return unusable(format!("cannot read {}: {error}", file.display())),
+        };
+        let found: Self = match serde_json::from_str(&text) {
+            Ok(found) => found,
+            Err(error) => {
+                return unusable(format!(
+                    "{} is no catalogue description ({error}); restore it from a backup or import into an empty folder",
+                    file.display()
+                ));
+            }
+        };
+        if found.format != self.format {
+            return unusable(format!(
+                "the catalogue in {} has format {}, this build reads format {}; import the listings again into an empty \
+                 folder, or use the build that wrote it",
+                path.display(),
+                found.format,
+                self.format
+            ));
+        }
+        if found != *self {
+            return unusable(format!(
+                "the catalogue in {} holds embeddings of width {} from the models {:?}, but the models in use are {:?} \
+                 with width {}; import the listings again into an empty folder, or start with the models it was made with",
+                path.display(),
+                found.embedding_width,
+                found.space,
+                self.space,
+                self.embedding_width
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes the description so that it is there as a whole or not at all.
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let new = path.join(unfinished(DESCRIPTION_FILE));
+        let mut file = File::create(&new)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&new, path.join(DESCRIPTION_FILE))?;
+        sync_path(path)
+    }
+}

@@ -1,0 +1,200 @@
+//! The journal: where a write is made durable before it is acknowledged.
+//!
+//! qdrant-edge 0.7.2 has a write-ahead log, but never reads it back: `EdgeShard::load` opens the segments as they were
+//! last flushed. It also replaces the vectors of a known point in place, in memory that reaches the disk whenever the
+//! kernel likes, and its payload only at a flush. After a crash a replaced product could be half old and half new. So
+//! every change since the last flush is kept here and applied again at the next start; applying one twice is harmless.
+//!
+//! Form: one record after another, `length: u32 LE, crc32 of the body: u32 LE, body`, the body as
+//! [`Change::to_bytes`] writes it. A tail that was torn by a crash was never acknowledged and is cut off.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use super::{change::Change, folder::sync_path};
+
+const HEADER: usize = 8;
+
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    /// Bytes of whole, durable records.
+    length: u64,
+}
+
+/// Why changes could not be made durable.
+#[derive(Debug)]
+pub enum AppendError {
+    /// The journal is as it was before.
+    Refused(io::Error),
+    /// What the journal holds is no longer known.
+    Broken(io::Error),
+}
+
+impl Journal {
+    /// Opens the journal, or begins one, and gives the changes it holds in the order in which they were made.
+    pub fn open(path: &Path) -> io::Result<(Self, Vec<Change>)> {
+        let is_new = !path.try_exists()?;
+        let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
+        if is_new && let Some(folder) = path.parent() {
+            sync_path(folder)?;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+
+        let mut changes = Vec::new();
+        let mut whole = 0;
+        while let Some((change, length)) = first_record(&bytes[whole..]) {
+            changes.push(change);
+            whole += length;
+        }
+        if whole < bytes.len() {
+            tracing::warn!(
+                bytes = bytes.len() - whole,
+                path = %path.display(),
+                "the journal ends in a record that was never completed; dropping it"
+            );
+        }
+        let mut journal = Self { file, length: 0 };
+        journal.cut(whole as u64)?;
+        Ok((journal, changes))
+    }
+
+    /// Bytes the journal takes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Adds the changes and waits until they are on disk: one wait, however many there are.
+    pub fn append<'a>(&mut self, changes: impl IntoIterator<Item = &'a Change>) -> Result<(), AppendError> {
+        let mut records = Vec::new();
+        for change in changes {
+            push_record(&mut records, change).map_err(AppendError::Refused)?;
+        }
+        if let Err(error) = self.file.write_all(&records) {
+            // Typically a full disk: what was written of the records must not stand before the next one.
+            return Err(match self.cut(self.length) {
+                Ok(()) => AppendError::Refused(error),
+                Err(_) => AppendError::Broken(error),
+            });
+        }
+        // After a failed sync the kernel may have dropped the pages and report success the next time.
+        self.file.sync_data().map_err(AppendError::Broken)?;
+        self.length += records.len() as u64;
+        Ok(())
+    }
+
+    /// Forgets every change: the engine has them on disk.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.cut(0)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.seek(SeekFrom::Start(length))?;
+        self.file.sync_all()?;
+        self.length = length;
+        Ok(())
+    }
+}
+
+fn push_record(records: &mut Vec<u8>, change: &Change) -> io::Result<()> {
+    let body = change.to_bytes()?;
+    let length = u32::try_from(body.len()).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "a single write of 4 GiB or more; send smaller batches")
+    })?;
+    records.extend_from_slice(&length.to_le_bytes());
+    records.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
+    records.extend_from_slice(&body);
+    Ok(())
+}
+
+/// The change at the start of the bytes and the length of its record; `None` where no whole one stands there.
+fn first_record(bytes: &[u8]) -> Option<(Change, usize)> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (checksum, rest) = rest.split_first_chunk::<4>()?;
+    let body = rest.get(..u32::from_le_bytes(*length) as usize)?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+        return None;
+    }
+    Some((Change::from_bytes(body)?, HEADER + body.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::{Product, StoredProduct};
+
+    fn changes() -> Vec<Change> {
+        let product: Product = serde_json::from_value(serde_json::json!({
+            "id": "a", "title": "Lamp", "price": 12.34, "attributes": {"colour": ["red", null], "n": 0.1},
+        }))
+        .unwrap();
+        vec![
+            Change::Upsert(vec![StoredProduct {
+                product,
+                embedding: vec![0.1, -1.0, f32::MIN_POSITIVE],
+                thumbnail: Some(vec![0xff, 0xd8, 0]),
+            }]),
+            Change::Delete("b".parse().unwrap()),
+        ]
+    }
+
+    fn journal_of(changes: &[Change], folder: &Path) -> std::path::PathBuf {
+        let path = folder.join("journal");
+        let (mut journal, held) = Journal::open(&path).unwrap();
+        assert_eq!(held, []);
+        journal.append(changes).unwrap();
+        path
+    }
+
+    #[test]
+    fn changes_come_back_as_they_were_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes(), folder.path());
+        assert_eq!(Journal::open(&path).unwrap().1, changes());
+    }
+
+    #[test]
+    fn a_journal_cut_anywhere_gives_the_whole_records_before_the_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes(), folder.path());
+        let whole = std::fs::read(&path).unwrap();
+        let first = first_record(&whole).unwrap().1;
+        for cut in 0..whole.len() {
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            let held = Journal::open(&path).unwrap().1;
+            assert_eq!(held.len(), usize::from(cut >= first), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_ends_the_journal_before_its_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes(), folder.path());
+        let mut bytes = std::fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        assert_eq!(Journal::open(&path).unwrap().1, changes()[..1]);
+    }
+
+    #[test]
+    fn what_follows_a_torn_tail_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes()[..1], folder.path());
+        File::options().append(true).open(&path).unwrap().write_all(&[9, 9, 9]).unwrap();
+        Journal::open(&path).unwrap().0.append(&changes()[1..]).unwrap();
+        assert_eq!(Journal::open(&path).unwrap().1, changes());
+    }
+
+    #[test]
+    fn a_cleared_journal_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes(), folder.path());
+        Journal::open(&path).unwrap().0.clear().unwrap();
+        assert_eq!(Journal::open(&path).unwrap().1, []);
+    }
+}

@@ -1,0 +1,76 @@
+//! A product as a point of the engine, and back.
+
+use qdrant_edge::{
+    PointId, PointStruct, PointStructPersisted, Record, SparseVector, Vector, VectorInternal,
+    VectorStructInternal, Vectors,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::thumbnails::Tag;
+use crate::catalogue::{CatalogueError, Product, ProductId, StoredProduct, lexical::Terms};
+
+/// The point's vector for the embedding.
+pub const SEMANTIC: &str = "semantic";
+/// The point's vector for the weighted words.
+pub const LEXICAL: &str = "lexical";
+
+/// Names the UUIDs of this catalogue's points; changing it would orphan every stored product.
+const POINT_NAMESPACE: Uuid = Uuid::from_u128(0x6d61_726b_6574_5eed_8a6e_6b00_0000_0001);
+
+/// What the engine keeps of a product beside its vectors.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Payload {
+    pub product: Product,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thumbnail: Option<Tag>,
+}
+
+/// A point as it was read.
+#[derive(Debug)]
+pub struct Stored {
+    pub point: Uuid,
+    pub payload: Payload,
+    /// Where it was asked for.
+    pub embedding: Option<Vec<f32>>,
+}
+
+/// The point of a product.
+pub fn point_of(id: &ProductId) -> Uuid {
+    Uuid::new_v5(&POINT_NAMESPACE, id.as_str().as_bytes())
+}
+
+pub fn sparse(terms: &Terms) -> SparseVector {
+    SparseVector { indices: terms.hashes.clone(), values: terms.weights.clone() }
+}
+
+pub fn to_point(stored: &StoredProduct, tag: Option<Tag>) -> Result<PointStructPersisted, CatalogueError> {
+    let payload = serde_json::to_value(Payload { product: stored.product.clone(), thumbnail: tag }).map_err(
+        |error| CatalogueError::Engine(format!("cannot write down {}: {error}", stored.product.id)),
+    )?;
+    // The words are given even where there are none: a missing vector would leave that of the replaced product in place.
+    let vectors: [(&str, Vector); 2] = [
+        (SEMANTIC, VectorInternal::Dense(stored.embedding.clone()).into()),
+        (LEXICAL, VectorInternal::Sparse(sparse(&Terms::of_product(&stored.product))).into()),
+    ];
+    let id = PointId::Uuid(point_of(&stored.product.id));
+    Ok(PointStruct::new(id, Vectors::new_named(vectors), payload).into())
+}
+
+pub fn read_record(record: Record) -> Result<Stored, CatalogueError> {
+    let unreadable = |what: String| CatalogueError::Engine(format!("the stored point {} {what}", record.id));
+    let PointId::Uuid(point) = record.id else {
+        return Err(unreadable("has a number for an id".to_owned()));
+    };
+    let payload = record.payload.map(|payload| payload.0).unwrap_or_default();
+    let payload = serde_json::from_value(payload.into())
+        .map_err(|error| unreadable(format!("is no product: {error}")))?;
+    let embedding = match record.vector {
+        Some(VectorStructInternal::Named(mut named)) => match named.remove(SEMANTIC) {
+            Some(VectorInternal::Dense(embedding)) => Some(embedding),
+            _ => None,
+        },
+        _ => None,
+    };
+    Ok(Stored { point, payload, embedding })
+}

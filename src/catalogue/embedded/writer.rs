@@ -1,0 +1,205 @@
+//! The one thread that writes. Changes that wait together share one wait for the disk (group commit).
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    change::Change,
+    directory::Entry,
+    journal::{AppendError, Journal},
+    point::point_of,
+    reader::Reader,
+    thumbnails::{Tag, Thumbnails},
+};
+use crate::catalogue::{CatalogueError, ProductId, StoredProduct};
+
+/// Changes that may wait for the writer; whoever comes after them waits to queue.
+pub const QUEUE: usize = 256;
+/// Changes that share one wait for the disk, at most.
+const GROUP: usize = 64;
+/// Journal size at which the engine is flushed, which empties the journal. Reading 64 MiB back takes under a second.
+const CHECKPOINT_BYTES: u64 = 64 << 20;
+/// Size of the engine's own log at which the engine is restarted, which is the only way to shorten it.
+const ENGINE_LOG_BYTES: u64 = 1 << 30;
+
+/// What a change did: for a deletion, whether there was anything to delete.
+pub type Outcome = Result<bool, CatalogueError>;
+
+/// A change and who waits for it.
+pub struct Request {
+    pub change: Change,
+    pub reply: oneshot::Sender<Outcome>,
+}
+
+pub struct Writer {
+    reader: Arc<Reader>,
+    journal: Journal,
+    thumbnails: Thumbnails,
+    /// While the journal is applied: what a crash left of the thumbnails is not to be trusted.
+    replaying: bool,
+    /// Why nothing more is written.
+    halted: Option<String>,
+}
+
+impl Writer {
+    /// Applies what the journal holds from before, so that every acknowledged change is in the engine.
+    pub fn start(
+        reader: Arc<Reader>,
+        journal: Journal,
+        unflushed: Vec<Change>,
+        thumbnails: Thumbnails,
+    ) -> Result<Self, CatalogueError> {
+        let mut writer = Self { reader, journal, thumbnails, replaying: true, halted: None };
+        if !unflushed.is_empty() {
+            tracing::info!(changes = unflushed.len(), "applying the journal: the catalogue was not closed");
+        }
+        for change in unflushed {
+            writer.apply(change)?;
+        }
+        writer.checkpoint()?;
+        writer.replaying = false;
+        writer.reader.engine.optimise()?;
+        Ok(writer)
+    }
+
+    /// Works until nobody can send any more, then leaves everything on disk.
+    pub fn run(mut self, mut requests: mpsc::Receiver<Request>) -> Result<(), CatalogueError> {
+        while let Some(first) = requests.blocking_recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP
+                && let Ok(next) = requests.try_recv()
+            {
+                group.push(next);
+            }
+            self.commit(group);
+            if self.halted.is_none()
+                && self.journal.length() > CHECKPOINT_BYTES
+                && let Err(error) = self.checkpoint().and_then(|()| self.bound_engine_log())
+            {
+                self.halt(error.to_string());
+            }
+        }
+        match self.halted {
+            Some(why) => Err(CatalogueError::Halted(why)),
+            None => self.checkpoint(),
+        }
+    }
+
+    fn commit(&mut self, group: Vec<Request>) {
+        if let Some(why) = &self.halted {
+            return refuse(group, || CatalogueError::Halted(why.clone()));
+        }
+        match self.journal.append(group.iter().map(|request| &request.change)) {
+            Ok(()) => {}
+            Err(AppendError::Refused(error)) => {
+                return refuse(group, || {
+                    CatalogueError::Engine(format!("cannot write to its journal: {error}"))
+                });
+            }
+            Err(AppendError::Broken(error)) => {
+                let why = self.halt(format!("its journal could not be written: {error}"));
+                return refuse(group, || CatalogueError::Halted(why.clone()));
+            }
+        }
+        for Request { change, reply } in group {
+            let outcome = match &self.halted {
+                Some(why) => Err(CatalogueError::Halted(why.clone())),
+                None => {
+                    self.apply(change).map_err(|error| CatalogueError::Halted(self.halt(error.to_string())))
+                }
+            };
+            // Whoever asked may have gone; the change stands all the same.
+            let _ = reply.send(outcome);
+        }
+    }
+
+    fn apply(&mut self, change: Change) -> Outcome {
+        match change {
+            Change::Upsert(products) => self.upsert(products).map(|()| true),
+            Change::Delete(id) => self.delete(&id),
+        }
+    }
+
+    fn upsert(&mut self, products: Vec<StoredProduct>) -> Result<(), CatalogueError> {
+        let tagged = products
+            .into_iter()
+            .map(|stored| self.keep_thumbnail(&stored).map(|tag| (stored, tag)))
+            .collect::<Result<Vec<_>, CatalogueError>>()?;
+        self.reader.engine.upsert(&tagged)?;
+        for (stored, tag) in tagged {
+            self.enter(&stored, tag);
+        }
+        Ok(())
+    }
+
+    fn keep_thumbnail(&mut self, stored: &StoredProduct) -> Result<Option<Tag>, CatalogueError> {
+        let Some(jpeg) = &stored.thumbnail else { return Ok(None) };
+        let point = point_of(&stored.product.id);
+        let tag = Tag::of(jpeg);
+        // A listing that changes mostly keeps its photo, and writing a file anew takes 20 times as long as all the rest.
+        let is_there =
+            self.reader.directory.read().get(point).is_some_and(|entry| entry.thumbnail == Some(tag));
+        if self.replaying || !is_there {
+            self.thumbnails
+                .write(point, tag, jpeg)
+                .map_err(|error| CatalogueError::Engine(format!("cannot write a thumbnail: {error}")))?;
+        }
+        Ok(Some(tag))
+    }
+
+    fn enter(&mut self, stored: &StoredProduct, tag: Option<Tag>) {
+        let point = point_of(&stored.product.id);
+        let mut directory = self.reader.directory.write();
+        let unused = directory.get(point).and_then(|entry| entry.thumbnail).filter(|old| Some(*old) != tag);
+        directory.insert(point, Entry::new(&stored.product, tag));
+        drop(directory);
+        if let Some(unused) = unused {
+            self.thumbnails.remove(point, unused);
+        }
+    }
+
+    fn delete(&mut self, id: &ProductId) -> Outcome {
+        let point = point_of(id);
+        if self.reader.directory.read().get(point).is_none() {
+            return Ok(false);
+        }
+        self.reader.engine.delete(point)?;
+        let removed = self.reader.directory.write().remove(point);
+        if let Some(tag) = removed.and_then(|entry| entry.thumbnail) {
+            self.thumbnails.remove(point, tag);
+        }
+        Ok(true)
+    }
+
+    /// Puts everything that was applied on disk and empties the journal, in this order.
+    fn checkpoint(&mut self) -> Result<(), CatalogueError> {
+        self.thumbnails
+            .sync()
+            .map_err(|error| CatalogueError::Engine(format!("cannot sync thumbnails: {error}")))?;
+        self.reader.engine.flush()?;
+        self.journal
+            .clear()
+            .map_err(|error| CatalogueError::Engine(format!("cannot empty its journal: {error}")))
+    }
+
+    fn bound_engine_log(&self) -> Result<(), CatalogueError> {
+        if self.reader.engine.log_size()? > ENGINE_LOG_BYTES {
+            tracing::info!("restarting the catalogue engine to shorten its log");
+            self.reader.engine.restart()?;
+        }
+        Ok(())
+    }
+
+    fn halt(&mut self, why: String) -> String {
+        tracing::error!(why, "the catalogue takes no more writes until the service is restarted");
+        self.halted = Some(why.clone());
+        why
+    }
+}
+
+fn refuse(group: Vec<Request>, error: impl Fn() -> CatalogueError) {
+    for request in group {
+        let _ = request.reply.send(Err(error()));
+    }
+}

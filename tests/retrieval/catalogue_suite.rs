@@ -1,0 +1,350 @@
+//! What every catalogue must do, whatever its engine. Each test gets an empty one of width [`WIDTH`].
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+};
+
+use marketrank::catalogue::{Catalogue, CatalogueError, Filter, Hit, Retrieval, StoredProduct};
+use serde_json::json;
+
+use crate::listings::{Dice, WIDTH, axis, id, ids, random_listings, stored, titled, with_date};
+
+/// Makes a test of every function of the suite. `$open` gives a guard that holds the catalogue.
+macro_rules! catalogue_suite {
+    ($open:path) => {
+        catalogue_suite!(@tests $open;
+            a_stored_product_comes_back_whole
+            products_come_in_the_order_asked_for_with_gaps_where_there_are_none
+            a_product_of_a_known_id_replaces_the_old_one
+            a_replaced_product_is_no_longer_found_by_its_old_words
+            of_two_products_of_one_id_in_a_batch_the_later_stays
+            a_deleted_product_is_gone
+            deleting_what_is_not_there_says_so
+            filters_agree_with_a_plain_scan
+            equal_scores_are_cut_and_ordered_by_id
+            words_are_scored_by_bm25
+            both_signals_give_the_union_with_both_values
+            words_without_a_match_leave_the_signal_at_zero
+            browsing_gives_the_newest_first_and_the_undated_last
+            an_embedding_of_another_width_is_refused_and_nothing_is_stored
+            an_embedding_that_is_not_a_unit_vector_is_refused
+            writes_at_the_same_time_all_arrive
+            a_closed_catalogue_refuses_everything
+        );
+    };
+    (@tests $open:path; $($test:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let guard = $open();
+                crate::catalogue_suite::$test(&guard.catalogue).await;
+            }
+        )+
+    };
+}
+pub(crate) use catalogue_suite;
+
+fn by_words(words: &str) -> Retrieval {
+    Retrieval { words: Some(words.to_owned()), limit: 100, ..Retrieval::default() }
+}
+
+fn by_meaning(embedding: Vec<f32>, limit: usize) -> Retrieval {
+    Retrieval { embedding: Some(embedding), limit, ..Retrieval::default() }
+}
+
+fn hit_ids(hits: &[Hit]) -> Vec<&str> {
+    ids(hits.iter().map(|hit| &hit.id))
+}
+
+pub async fn a_stored_product_comes_back_whole(catalogue: &dyn Catalogue) {
+    let product = serde_json::from_value(json!({
+        "id": "a:b~c", "title": "Élan vital", "description": "two\nlines", "category": "Pets", "price": 0.1,
+        "category_predicted": true, "currency": "GBP", "location": {"name": "Bath", "lat": 51.38, "lon": -2.36},
+        "listed_at": "2024-02-29T23:59:59.123456789+01:00",
+        "attributes": {"nothing": null, "list": [1, {"deep": 0.3}], "big": 9007199254740993_i64},
+    }))
+    .unwrap();
+    let whole =
+        StoredProduct { product, embedding: Dice(1).direction(), thumbnail: Some(vec![0xff, 0xd8, 0xff]) };
+    catalogue.upsert(vec![whole.clone()]).await.unwrap();
+    assert_eq!(catalogue.get(&[id("a:b~c")]).await.unwrap(), [Some(whole.clone())]);
+    assert_eq!(catalogue.products(&[id("a:b~c")]).await.unwrap(), [Some(whole.product)]);
+}
+
+pub async fn products_come_in_the_order_asked_for_with_gaps_where_there_are_none(catalogue: &dyn Catalogue) {
+    let [a, b] = ["a", "b"].map(|id| stored(titled(id, "Lamp"), axis(0)));
+    catalogue.upsert(vec![a.clone(), b.clone()]).await.unwrap();
+    let asked = ["b", "missing", "a", "b"].map(id);
+    assert_eq!(catalogue.get(&asked).await.unwrap(), [Some(b.clone()), None, Some(a), Some(b)]);
+}
+
+pub async fn a_product_of_a_known_id_replaces_the_old_one(catalogue: &dyn Catalogue) {
+    let mut old = stored(titled("a", "Red chair"), axis(0));
+    old.product.price = Some(5.0);
+    old.thumbnail = Some(vec![1, 2, 3]);
+    let new = stored(titled("a", "Blue stool"), axis(1));
+    for version in [old, new.clone()] {
+        catalogue.upsert(vec![version]).await.unwrap();
+    }
+    assert_eq!(catalogue.get(&[id("a")]).await.unwrap(), [Some(new)]);
+    assert_eq!(catalogue.count().await.unwrap(), 1);
+}
+
+pub async fn a_replaced_product_is_no_longer_found_by_its_old_words(catalogue: &dyn Catalogue) {
+    for title in ["Red chair", "the", "Blue stool"] {
+        catalogue.upsert(vec![stored(titled("a", title), axis(0))]).await.unwrap();
+    }
+    assert_eq!(catalogue.retrieve(&by_words("chair")).await.unwrap(), []);
+    assert_eq!(hit_ids(&catalogue.retrieve(&by_words("stools")).await.unwrap()), ["a"]);
+}
+
+pub async fn of_two_products_of_one_id_in_a_batch_the_later_stays(catalogue: &dyn Catalogue) {
+    let version = |title: &str, thumbnail: u8| StoredProduct {
+        thumbnail: Some(vec![thumbnail]),
+        ..stored(titled("a", title), axis(0))
+    };
+    catalogue.upsert(vec![version("Second", 2)]).await.unwrap();
+    catalogue.upsert(vec![version("First", 1), version("Second", 2)]).await.unwrap();
+    assert_eq!(catalogue.get(&[id("a")]).await.unwrap(), [Some(version("Second", 2))]);
+}
+
+pub async fn a_deleted_product_is_gone(catalogue: &dyn Catalogue) {
+    catalogue
+        .upsert(vec![stored(titled("a", "Lamp"), axis(0)), stored(titled("b", "Lamp"), axis(0))])
+        .await
+        .unwrap();
+    assert!(catalogue.delete(&id("a")).await.unwrap());
+    assert_eq!(catalogue.get(&[id("a")]).await.unwrap(), [None]);
+    assert_eq!(catalogue.count().await.unwrap(), 1);
+    for retrieval in
+        [by_words("lamp"), by_meaning(axis(0), 9), Retrieval { limit: 9, ..Retrieval::default() }]
+    {
+        assert_eq!(hit_ids(&catalogue.retrieve(&retrieval).await.unwrap()), ["b"]);
+    }
+}
+
+pub async fn deleting_what_is_not_there_says_so(catalogue: &dyn Catalogue) {
+    assert!(!catalogue.delete(&id("a")).await.unwrap());
+}
+
+pub async fn filters_agree_with_a_plain_scan(catalogue: &dyn Catalogue) {
+    let mut dice = Dice(7);
+    let listings = random_listings(400, &mut dice, Dice::corner);
+    for batch in listings.chunks(64) {
+        catalogue.upsert(batch.to_vec()).await.unwrap();
+    }
+    for round in 0..60 {
+        let bound = |dice: &mut Dice| (dice.pick(0..2) == 0).then(|| dice.pick(0..50) as f64);
+        let filter = Filter {
+            categories: (0..dice.pick(0..3)).map(|_| format!("Category {}", dice.pick(0..5))).collect(),
+            min_price: bound(&mut dice),
+            max_price: bound(&mut dice),
+            excluded: (0..dice.pick(0..3)).map(|_| id(&format!("p{:04}", dice.pick(0..400)))).collect(),
+        };
+        let query = dice.corner();
+        let limit = dice.pick(1..60) as usize;
+        let mut passing: Vec<_> = listings.iter().filter(|listing| passes(&filter, listing)).collect();
+
+        passing.sort_by_key(|listing| (Reverse(eighths(&query, listing)), &listing.product.id));
+        let retrieval = Retrieval { filter: filter.clone(), ..by_meaning(query.clone(), limit) };
+        let found = catalogue.retrieve(&retrieval).await.unwrap();
+        let expected = ids(passing.iter().map(|listing| &listing.product.id).take(limit));
+        assert_eq!(hit_ids(&found), expected, "round {round}, by meaning, {filter:?}");
+
+        passing.sort_by_key(|listing| (Reverse(listing.product.listed_at), &listing.product.id));
+        let found = catalogue.retrieve(&Retrieval { embedding: None, ..retrieval.clone() }).await.unwrap();
+        let expected = ids(passing.iter().map(|listing| &listing.product.id).take(limit));
+        assert_eq!(hit_ids(&found), expected, "round {round}, browsing, {filter:?}");
+
+        let found =
+            catalogue.retrieve(&Retrieval { filter: filter.clone(), limit: 400, ..by_words("w1 w2") }).await;
+        let matching: BTreeSet<&str> = ids(passing
+            .iter()
+            .filter(|listing| listing.product.title.split(' ').any(|word| ["w1", "w2"].contains(&word)))
+            .map(|listing| &listing.product.id))
+        .into_iter()
+        .collect();
+        assert_eq!(
+            hit_ids(&found.unwrap()).into_iter().collect::<BTreeSet<_>>(),
+            matching,
+            "round {round}, by words"
+        );
+    }
+}
+
+/// The filter, written down once more and as plainly as can be.
+fn passes(filter: &Filter, listing: &StoredProduct) -> bool {
+    let product = &listing.product;
+    if filter.excluded.contains(&product.id) {
+        return false;
+    }
+    if !filter.categories.is_empty()
+        && !product.category.as_ref().is_some_and(|c| filter.categories.contains(c))
+    {
+        return false;
+    }
+    match product.price {
+        Some(price) => {
+            filter.min_price.unwrap_or(0.0) <= price && price <= filter.max_price.unwrap_or(f64::MAX)
+        }
+        None => filter.min_price.is_none() && filter.max_price.is_none(),
+    }
+}
+
+/// The cosine of two corners in eighths.
+fn eighths(query: &[f32], listing: &StoredProduct) -> i32 {
+    query.iter().zip(&listing.embedding).map(|(a, b)| if a == b { 1 } else { -1 }).sum()
+}
+
+pub async fn equal_scores_are_cut_and_ordered_by_id(catalogue: &dyn Catalogue) {
+    let twins = (0..50).rev().map(|n| stored(titled(&format!("t{n:02}"), "Lamp"), axis(0))).collect();
+    catalogue.upsert(twins).await.unwrap();
+    let first_three = ["t00", "t01", "t02"];
+    let near = catalogue.retrieve(&by_meaning(axis(0), 3)).await.unwrap();
+    assert_eq!(hit_ids(&near), first_three);
+    let matching = catalogue.retrieve(&Retrieval { limit: 3, ..by_words("lamp") }).await.unwrap();
+    assert_eq!(hit_ids(&matching), first_three);
+}
+
+pub async fn words_are_scored_by_bm25(catalogue: &dyn Catalogue) {
+    let listings = random_listings(200, &mut Dice(3), Dice::corner);
+    catalogue.upsert(listings.clone()).await.unwrap();
+    let found = catalogue.retrieve(&Retrieval { limit: 200, ..by_words("w3 w4 w3 unheard") }).await.unwrap();
+
+    // k1 1.2, b 0.75, avgdl 24, as the lexical module promises.
+    let holding =
+        |word: &str| listings.iter().filter(|l| l.product.title.split(' ').any(|w| w == word)).count();
+    let mut expected = HashMap::new();
+    for listing in &listings {
+        let words: Vec<&str> = listing.product.title.split(' ').collect();
+        let mut score = 0.0;
+        for word in ["w3", "w4"] {
+            let n = words.iter().filter(|w| **w == word).count() as f64;
+            let df = holding(word) as f64;
+            let idf = (1.0 + (listings.len() as f64 - df + 0.5) / (df + 0.5)).ln();
+            score += idf * n * 2.2 / (n + 1.2 * (0.25 + 0.75 * words.len() as f64 / 24.0));
+        }
+        if score > 0.0 {
+            expected.insert(listing.product.id.clone(), score);
+        }
+    }
+    assert_eq!(found.len(), expected.len());
+    for hit in &found {
+        let (found, expected) = (f64::from(hit.lexical.unwrap()), expected[&hit.id]);
+        assert!((found - expected).abs() < 1e-4, "{}: {found} is not {expected}", hit.id);
+    }
+    assert!(found.is_sorted_by(|a, b| {
+        (Reverse(a.lexical), &a.id)
+            .partial_cmp(&(Reverse(b.lexical), &b.id))
+            .is_some_and(std::cmp::Ordering::is_lt)
+    }));
+}
+
+pub async fn both_signals_give_the_union_with_both_values(catalogue: &dyn Catalogue) {
+    let listings = random_listings(300, &mut Dice(5), Dice::corner);
+    catalogue.upsert(listings.clone()).await.unwrap();
+    let query = Dice(6).corner();
+    let [meaning, words] = [by_meaning(query.clone(), 20), Retrieval { limit: 20, ..by_words("w5 w6 w7") }];
+    let both = Retrieval { words: words.words.clone(), ..meaning.clone() };
+
+    let all = |one: &Retrieval| Retrieval { limit: 300, ..one.clone() };
+    let by_id = |hits: Vec<Hit>| hits.into_iter().map(|hit| (hit.id.clone(), hit)).collect::<HashMap<_, _>>();
+    let cosines = by_id(catalogue.retrieve(&all(&meaning)).await.unwrap());
+    let bm25s = by_id(catalogue.retrieve(&all(&words)).await.unwrap());
+
+    let found = catalogue.retrieve(&both).await.unwrap();
+    let [near, matching] =
+        [catalogue.retrieve(&meaning).await.unwrap(), catalogue.retrieve(&words).await.unwrap()];
+    let union: BTreeSet<&str> = hit_ids(&near).into_iter().chain(hit_ids(&matching)).collect();
+    assert_eq!(hit_ids(&found), union.into_iter().collect::<Vec<_>>());
+    for hit in &found {
+        assert_eq!(hit.semantic, cosines[&hit.id].semantic, "{}", hit.id);
+        assert_eq!(
+            hit.lexical,
+            Some(bm25s.get(&hit.id).map_or(0.0, |hit| hit.lexical.unwrap())),
+            "{}",
+            hit.id
+        );
+    }
+}
+
+pub async fn words_without_a_match_leave_the_signal_at_zero(catalogue: &dyn Catalogue) {
+    catalogue.upsert(vec![stored(titled("a", "Lamp"), axis(0))]).await.unwrap();
+    for words in ["sofa", "the", ""] {
+        assert_eq!(catalogue.retrieve(&by_words(words)).await.unwrap(), [], "{words:?} alone");
+        let both = Retrieval { embedding: Some(axis(0)), ..by_words(words) };
+        let hit = Hit { id: id("a"), semantic: Some(1.0), lexical: Some(0.0) };
+        assert_eq!(catalogue.retrieve(&both).await.unwrap(), [hit], "{words:?} with an embedding");
+    }
+}
+
+pub async fn browsing_gives_the_newest_first_and_the_undated_last(catalogue: &dyn Catalogue) {
+    let dated = |id: &str, date: &str| stored(with_date(titled(id, "Lamp"), date), axis(0));
+    let listings = vec![
+        stored(titled("b-undated", "Lamp"), axis(0)),
+        stored(titled("a-undated", "Lamp"), axis(0)),
+        dated("old", r#""2023-01-01T00:00:00Z""#),
+        dated("new-b", r#""2024-01-01T01:00:00+01:00""#),
+        dated("new-a", r#""2024-01-01T00:00:00Z""#),
+        dated("newest", r#""2024-01-01T00:00:00.001Z""#),
+    ];
+    catalogue.upsert(listings).await.unwrap();
+    let browsed = catalogue.retrieve(&Retrieval { limit: 5, ..Retrieval::default() }).await.unwrap();
+    assert_eq!(hit_ids(&browsed), ["newest", "new-a", "new-b", "old", "a-undated"]);
+}
+
+pub async fn an_embedding_of_another_width_is_refused_and_nothing_is_stored(catalogue: &dyn Catalogue) {
+    let narrow = stored(titled("b", "Lamp"), vec![1.0]);
+    let refused = catalogue.upsert(vec![stored(titled("a", "Lamp"), axis(0)), narrow]).await;
+    let Err(CatalogueError::Embedding(message)) = refused else { panic!("{refused:?}") };
+    assert!(message.contains("of b has width 1") && message.contains(&WIDTH.to_string()), "{message}");
+    assert_eq!(catalogue.count().await.unwrap(), 0);
+    assert!(matches!(catalogue.retrieve(&by_meaning(vec![1.0], 1)).await, Err(CatalogueError::Embedding(_))));
+}
+
+pub async fn an_embedding_that_is_not_a_unit_vector_is_refused(catalogue: &dyn Catalogue) {
+    for value in [0.0, 1.0, f32::NAN, f32::INFINITY] {
+        let refused = catalogue.upsert(vec![stored(titled("a", "Lamp"), vec![value; WIDTH])]).await;
+        assert!(matches!(refused, Err(CatalogueError::Embedding(_))), "{value}: {refused:?}");
+    }
+}
+
+pub async fn writes_at_the_same_time_all_arrive(catalogue: &dyn Catalogue) {
+    let listings = random_listings(100, &mut Dice(9), Dice::corner);
+    let writes = listings.iter().map(|listing| catalogue.upsert(vec![listing.clone()]));
+    for written in futures_in_parallel(writes).await {
+        written.unwrap();
+    }
+    let all: Vec<_> = listings.iter().map(|listing| listing.product.id.clone()).collect();
+    assert_eq!(catalogue.get(&all).await.unwrap(), listings.into_iter().map(Some).collect::<Vec<_>>());
+}
+
+/// Polls all of the futures until each is done.
+async fn futures_in_parallel<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in &mut pending {
+            if output.is_none()
+                && let std::task::Poll::Ready(ready) = future.as_mut().poll(context)
+            {
+                *output = Some(ready);
+            }
+        }
+        if pending.iter().all(|(_, output)| output.is_some()) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    pending.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+pub async fn a_closed_catalogue_refuses_everything(catalogue: &dyn Catalogue) {
+    catalogue.close().await.unwrap();
+    let lamp = stored(titled("a", "Lamp"), axis(0));
+    assert!(matches!(catalogue.upsert(vec![lamp]).await, Err(CatalogueError::Closed)));
+    assert!(matches!(catalogue.count().await, Err(CatalogueError::Closed)));
+    assert!(matches!(catalogue.close().await, Err(CatalogueError::Closed)));
+}

@@ -1,0 +1,210 @@
+//! The embedded catalogue: the suite, and what is true of a folder on disk.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use marketrank::catalogue::{
+    Catalogue, CatalogueError, Retrieval, StoredProduct, embedded::EmbeddedCatalogue,
+};
+
+use crate::{
+    catalogue_suite::catalogue_suite,
+    listings::{Dice, WIDTH, axis, id, random_listings, stored, titled},
+};
+
+const SPACE: &str = "models 1";
+
+/// An embedded catalogue in a folder that goes when it does.
+pub struct Scratch {
+    // Before the folder, so that it is closed when that is removed.
+    pub catalogue: EmbeddedCatalogue,
+    _folder: tempfile::TempDir,
+}
+
+pub fn scratch() -> Scratch {
+    let folder = tempfile::tempdir().unwrap();
+    Scratch { catalogue: open(folder.path()), _folder: folder }
+}
+
+fn open(folder: &Path) -> EmbeddedCatalogue {
+    EmbeddedCatalogue::open(folder, WIDTH, SPACE).unwrap()
+}
+
+fn refusal(folder: &Path, width: usize, space: &str) -> String {
+    match EmbeddedCatalogue::open(folder, width, space) {
+        Err(CatalogueError::Unusable(message)) => message,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("the folder was opened"),
+    }
+}
+
+catalogue_suite!(scratch);
+
+#[tokio::test]
+async fn a_reopened_catalogue_has_and_finds_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut listings = random_listings(150, &mut Dice(2), Dice::direction);
+    listings[3].thumbnail = Some(vec![7; 900]);
+    let retrieval = Retrieval {
+        embedding: Some(axis(1)),
+        words: Some("w1 w9".to_owned()),
+        limit: 50,
+        ..Retrieval::default()
+    };
+    let catalogue = open(folder.path());
+    catalogue.upsert(listings.clone()).await.unwrap();
+    let before = catalogue.retrieve(&retrieval).await.unwrap();
+    catalogue.close().await.unwrap();
+
+    let catalogue = open(folder.path());
+    let all: Vec<_> = listings.iter().map(|listing| listing.product.id.clone()).collect();
+    assert_eq!(catalogue.get(&all).await.unwrap(), listings.into_iter().map(Some).collect::<Vec<_>>());
+    assert_eq!(catalogue.retrieve(&retrieval).await.unwrap(), before);
+    assert_eq!(catalogue.count().await.unwrap(), 150);
+}
+
+#[tokio::test]
+async fn replacing_and_removing_leaves_no_thumbnail_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let catalogue = open(folder.path());
+    let with = |thumbnail| StoredProduct { thumbnail, ..stored(titled("a", "Lamp"), axis(0)) };
+    let kept = || {
+        let shelves = fs::read_dir(folder.path().join("thumbnails")).unwrap();
+        shelves.map(|shelf| fs::read_dir(shelf.unwrap().path()).unwrap().count()).sum::<usize>()
+    };
+    for (thumbnail, count) in [(Some(vec![1]), 1), (Some(vec![2]), 1), (None, 0), (Some(vec![3]), 1)] {
+        catalogue.upsert(vec![with(thumbnail)]).await.unwrap();
+        assert_eq!(kept(), count);
+    }
+    catalogue.delete(&id("a")).await.unwrap();
+    assert_eq!(kept(), 0);
+}
+
+#[test]
+fn another_embedding_width_is_refused_naming_both() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let message = refusal(folder.path(), 512, SPACE);
+    assert!(
+        message.contains("width 16") && message.contains("width 512") && message.contains("import"),
+        "{message}"
+    );
+}
+
+#[test]
+fn embeddings_of_other_models_are_refused_naming_both() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    let message = refusal(folder.path(), WIDTH, "models 2");
+    assert!(message.contains("models 1") && message.contains("models 2"), "{message}");
+}
+
+#[test]
+fn a_folder_in_use_is_refused_until_it_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = open(folder.path());
+    let message = refusal(folder.path(), WIDTH, SPACE);
+    assert!(message.contains("is in use by another marketrank process"), "{message}");
+    drop(first);
+    drop(open(folder.path()));
+}
+
+#[test]
+fn a_folder_of_something_else_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("thesis.txt"), "years of work").unwrap();
+    let message = refusal(folder.path(), WIDTH, SPACE);
+    assert!(message.contains("is no marketrank catalogue"), "{message}");
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["thesis.txt"]);
+}
+
+#[test]
+fn a_damaged_description_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()));
+    fs::write(folder.path().join("catalogue.json"), "{").unwrap();
+    assert!(refusal(folder.path(), WIDTH, SPACE).contains("is no catalogue description"));
+}
+
+/// Version `n` of a product: title, embedding and thumbnail all tell `n`.
+fn version(name: &str, n: u64) -> StoredProduct {
+    StoredProduct {
+        thumbnail: Some(n.to_le_bytes().to_vec()),
+        ..stored(titled(name, &format!("w{n}")), Dice(n).direction())
+    }
+}
+
+/// Not a test of its own: what the next one runs in a process that it can kill. It writes new products, replaces one
+/// over and over, removes some, and says of each what was acknowledged.
+#[tokio::test]
+#[ignore = "run by acknowledged_writes_survive_kill_9 as a child process"]
+async fn writer_to_be_killed() {
+    let Some(folder) = std::env::var_os("MARKETRANK_TEST_FOLDER") else { return };
+    let catalogue = open(Path::new(&folder));
+    let mut out = std::io::stdout();
+    let first = catalogue.count().await.unwrap();
+    for n in first.. {
+        let new = version(&format!("new-{n}"), n);
+        catalogue.upsert(vec![new, version("replaced", n)]).await.unwrap();
+        writeln!(out, "acknowledged {n}").unwrap();
+        let short_lived = version(&format!("gone-{n}"), n);
+        catalogue.upsert(vec![short_lived]).await.unwrap();
+        assert!(catalogue.delete(&id(&format!("gone-{n}"))).await.unwrap());
+        writeln!(out, "removed {n}").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_kill_9() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged = Vec::new();
+    let mut removed = Vec::new();
+    for kill_after in [40, 1, 75] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "embedded::writer_to_be_killed", "--ignored", "--nocapture"])
+            .env("MARKETRANK_TEST_FOLDER", folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut heard = 0;
+        // What the child says between the decision to kill it and its death was acknowledged too.
+        while let Some(Ok(line)) = lines.next() {
+            // The test harness writes on the same line before the first.
+            if let Some((_, n)) = line.split_once("acknowledged ") {
+                acknowledged.push(n.parse::<u64>().unwrap());
+                heard += 1;
+            } else if let Some(n) = line.strip_prefix("removed ") {
+                removed.push(n.parse::<u64>().unwrap());
+            }
+            if heard == kill_after {
+                // SIGKILL on Unix.
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+
+        let catalogue = open(folder.path());
+        for &n in &acknowledged {
+            let name = format!("new-{n}");
+            assert_eq!(catalogue.get(&[id(&name)]).await.unwrap(), [Some(version(&name, n))]);
+            let words = Retrieval { words: Some(format!("w{n}")), limit: 5, ..Retrieval::default() };
+            assert!(
+                catalogue.retrieve(&words).await.unwrap().iter().any(|hit| hit.id == id(&name)),
+                "{name}"
+            );
+        }
+        for &n in &removed {
+            assert_eq!(catalogue.get(&[id(&format!("gone-{n}"))]).await.unwrap(), [None]);
+        }
+        let replaced = catalogue.get(&[id("replaced")]).await.unwrap().pop().flatten().unwrap();
+        let n = replaced.product.title[1..].parse().unwrap();
+        assert!(n >= *acknowledged.last().unwrap(), "version {n} is older than an acknowledged one");
+        assert_eq!(replaced, version("replaced", n));
+    }
+}

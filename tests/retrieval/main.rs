@@ -1,0 +1,7 @@
+//! Catalogue and ranking over real engines, through their public functions.
+
+mod catalogue_suite;
+mod embedded;
+mod listings;
+mod measure;
+mod ranking;

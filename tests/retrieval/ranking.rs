@@ -1,0 +1,286 @@
+//! Ranking over the embedded catalogue and over candidates of the request.
+
+use marketrank::{
+    catalogue::{Catalogue, Filter, StoredProduct},
+    ranking::{
+        Candidate, MAX_PLACE, PhotoQuery, Query, QueryWeights, RankError, RankRequest, Ranking, Signal,
+        TextQuery, rank,
+    },
+};
+
+use crate::{
+    embedded::{Scratch, scratch},
+    listings::{Dice, axis, id, ids, random_listings, stored, titled, unit, with_date},
+};
+
+async fn filled(listings: Vec<StoredProduct>) -> Scratch {
+    let scratch = scratch();
+    scratch.catalogue.upsert(listings).await.unwrap();
+    scratch
+}
+
+fn text(words: &str, embedding: Vec<f32>) -> Option<TextQuery> {
+    Some(TextQuery { words: words.to_owned(), embedding })
+}
+
+fn photo(embedding: Vec<f32>) -> Option<PhotoQuery> {
+    Some(PhotoQuery { embedding })
+}
+
+fn request(query: Query) -> RankRequest {
+    RankRequest { query, limit: 20, explain: true, ..RankRequest::default() }
+}
+
+fn order(ranking: &Ranking) -> Vec<&str> {
+    ids(ranking.results.iter().map(|ranked| &ranked.product.id))
+}
+
+fn candidates(listings: &[StoredProduct]) -> Vec<Candidate> {
+    listings
+        .iter()
+        .map(|listing| Candidate { product: listing.product.clone(), embedding: listing.embedding.clone() })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_explanation_adds_up_to_the_score_and_the_scores_fall() {
+    let scratch = filled(random_listings(200, &mut Dice(1), Dice::direction)).await;
+    let query = Query {
+        text: text("w1 w2", Dice(2).direction()),
+        photo: photo(Dice(3).direction()),
+        weights: QueryWeights { text: 2.0, image: 3.0 },
+        ..Query::default()
+    };
+    let ranking = rank(&scratch.catalogue, &request(query)).await.unwrap();
+    assert_eq!(ranking.results.len(), 20);
+    assert!(ranking.results.is_sorted_by(|a, b| a.score >= b.score));
+    for ranked in &ranking.results {
+        let contributions = &ranked.explanation.as_ref().unwrap().contributions;
+        let signals: Vec<_> = contributions.iter().map(|contribution| contribution.signal).collect();
+        assert_eq!(signals, [Signal::Semantic, Signal::Lexical]);
+        let sum: f32 = contributions.iter().map(|contribution| contribution.points()).sum();
+        assert!((sum - ranked.score).abs() < 1e-4, "{sum} is not {}", ranked.score);
+    }
+}
+
+#[tokio::test]
+async fn no_explanation_is_given_where_none_was_asked_for() {
+    let scratch = filled(vec![stored(titled("a", "Lamp"), axis(0))]).await;
+    let query = Query { photo: photo(axis(0)), ..Query::default() };
+    let ranking = rank(&scratch.catalogue, &RankRequest { explain: false, ..request(query) }).await.unwrap();
+    assert_eq!(ranking.results[0].explanation, None);
+}
+
+/// More listings than one signal retrieves, with many equal scores.
+#[tokio::test]
+async fn pages_cover_the_order_without_gaps_or_repeats() {
+    let mut dice = Dice(4);
+    let scratch = scratch();
+    for batch in random_listings(2_500, &mut dice, Dice::corner).chunks(500) {
+        scratch.catalogue.upsert(batch.to_vec()).await.unwrap();
+    }
+    let queries = [
+        Query::default(),
+        Query { text: text("w1 w2 w3", dice.corner()), ..Query::default() },
+        Query { product: Some(id("p0007")), ..Query::default() },
+    ];
+    for query in queries {
+        let whole = RankRequest { limit: MAX_PLACE, ..request(query) };
+        let whole_order = rank(&scratch.catalogue, &whole).await.unwrap();
+        assert_eq!(whole_order.results.len(), MAX_PLACE);
+        let mut paged = Vec::new();
+        for offset in (0..MAX_PLACE).step_by(50) {
+            let page = RankRequest { offset, limit: 50, ..whole.clone() };
+            paged.extend(rank(&scratch.catalogue, &page).await.unwrap().results);
+        }
+        assert_eq!(paged, whole_order.results);
+    }
+}
+
+#[tokio::test]
+async fn a_page_past_the_last_place_is_refused() {
+    let scratch = scratch();
+    for (offset, limit) in [(MAX_PLACE, 1), (1, MAX_PLACE), (usize::MAX, 1)] {
+        let beyond = RankRequest { offset, limit, ..RankRequest::default() };
+        assert!(matches!(rank(&scratch.catalogue, &beyond).await, Err(RankError::Page { .. })));
+    }
+}
+
+#[tokio::test]
+async fn a_product_query_finds_its_like_and_not_itself() {
+    let near = unit(axis(0).iter().zip(axis(1)).map(|(a, b)| a + 0.3 * b).collect());
+    let scratch = filled(vec![
+        stored(titled("far", "Kayak"), axis(5)),
+        stored(titled("near", "Bench"), near),
+        stored(titled("itself", "Oak table"), axis(0)),
+    ])
+    .await;
+    let query = Query { product: Some(id("itself")), ..Query::default() };
+    assert_eq!(order(&rank(&scratch.catalogue, &request(query)).await.unwrap()), ["near", "far"]);
+}
+
+#[tokio::test]
+async fn the_title_of_a_product_query_counts_as_words() {
+    let scratch = filled(vec![
+        stored(titled("a", "Kayak"), axis(5)),
+        stored(titled("b", "Oak bench"), axis(5)),
+        stored(titled("itself", "Oak table"), axis(0)),
+    ])
+    .await;
+    let query = Query { product: Some(id("itself")), ..Query::default() };
+    assert_eq!(order(&rank(&scratch.catalogue, &request(query)).await.unwrap()), ["b", "a"]);
+}
+
+#[tokio::test]
+async fn an_unknown_product_is_named() {
+    let query = Query { product: Some(id("nobody")), ..Query::default() };
+    let refused = rank(&scratch().catalogue, &request(query)).await.unwrap_err();
+    assert!(matches!(refused, RankError::UnknownProduct(_)));
+    assert!(refused.to_string().contains("nobody"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_model_number_asked_for_beats_what_is_nearer_in_meaning() {
+    let query = axis(0);
+    let near = unit(axis(0).iter().zip(axis(1)).map(|(a, b)| a + 0.4 * b).collect());
+    let less_near = unit(axis(0).iter().zip(axis(2)).map(|(a, b)| a + 0.6 * b).collect());
+    let mut listings = random_listings(100, &mut Dice(8), Dice::direction);
+    listings.push(stored(titled("near", "Sony WH-1000XM3 headphones"), near));
+    listings.push(stored(titled("exact", "Sony WH-1000XM4 headphones"), less_near));
+    let scratch = filled(listings).await;
+    let asked = Query { text: text("sony wh-1000xm4", query), ..Query::default() };
+    assert_eq!(order(&rank(&scratch.catalogue, &request(asked)).await.unwrap())[..2], ["exact", "near"]);
+}
+
+#[tokio::test]
+async fn the_weights_move_the_order_from_text_to_photo() {
+    let scratch =
+        filled(vec![stored(titled("t", "Lamp"), axis(0)), stored(titled("p", "Lamp"), axis(1))]).await;
+    for (weights, first) in [((1.0, 0.0), "t"), ((3.0, 1.0), "t"), ((1.0, 3.0), "p"), ((0.0, 10.0), "p")] {
+        let query = Query {
+            text: text("lamp", axis(0)),
+            photo: photo(axis(1)),
+            weights: QueryWeights { text: weights.0, image: weights.1 },
+            ..Query::default()
+        };
+        let ranking = rank(&scratch.catalogue, &request(query)).await.unwrap();
+        assert_eq!(order(&ranking)[0], first, "{weights:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_of_weight_zero_does_not_count_with_its_words_either() {
+    let scratch = filled(vec![stored(titled("a", "Lamp"), axis(0))]).await;
+    let query = Query {
+        text: text("lamp", axis(1)),
+        photo: photo(axis(0)),
+        weights: QueryWeights { text: 0.0, image: 1.0 },
+        ..Query::default()
+    };
+    let ranking = rank(&scratch.catalogue, &request(query)).await.unwrap();
+    let contributions = &ranking.results[0].explanation.as_ref().unwrap().contributions;
+    assert_eq!(contributions.len(), 1);
+    assert_eq!((contributions[0].signal, ranking.results[0].score), (Signal::Semantic, 1.0));
+}
+
+#[tokio::test]
+async fn weights_that_leave_nothing_to_rank_by_are_refused() {
+    let scratch = scratch();
+    let with = |text: f32, image: f32| Query {
+        photo: photo(axis(0)),
+        weights: QueryWeights { text, image },
+        ..Query::default()
+    };
+    assert!(matches!(rank(&scratch.catalogue, &request(with(1.0, 0.0))).await, Err(RankError::NoWeight)));
+    for bad in [-1.0, 10.5, f32::NAN] {
+        let refused = rank(&scratch.catalogue, &request(with(1.0, bad))).await;
+        assert!(matches!(refused, Err(RankError::Weight { part: "image", .. })), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn opposite_parts_of_a_query_are_refused() {
+    let query = Query {
+        text: text("lamp", axis(0)),
+        photo: photo(axis(0).iter().map(|value| -value).collect()),
+        ..Query::default()
+    };
+    assert!(matches!(rank(&scratch().catalogue, &request(query)).await, Err(RankError::Cancelled)));
+}
+
+#[tokio::test]
+async fn an_empty_query_browses_what_passes_the_filter_newest_first() {
+    let mut listings = random_listings(80, &mut Dice(10), Dice::direction);
+    listings.push(stored(with_date(titled("z", "Lamp"), r#""2025-01-01T00:00:00Z""#), axis(0)));
+    listings.last_mut().unwrap().product.category = Some("Category 1".to_owned());
+    let scratch = filled(listings).await;
+    let filter = Filter { categories: vec!["Category 1".to_owned()], ..Filter::default() };
+    let ranking =
+        rank(&scratch.catalogue, &RankRequest { filter, ..request(Query::default()) }).await.unwrap();
+    assert_eq!(order(&ranking)[0], "z");
+    assert!(ranking.results.is_sorted_by(|a, b| a.product.listed_at >= b.product.listed_at));
+    assert!(ranking.results.iter().all(|ranked| ranked.product.category.as_deref() == Some("Category 1")));
+    assert!(ranking.results.iter().all(|ranked| ranked.score == 0.0));
+}
+
+#[tokio::test]
+async fn candidates_rank_as_they_would_in_the_catalogue() {
+    let mut dice = Dice(11);
+    let listings = random_listings(150, &mut dice, Dice::direction);
+    let scratch = filled(listings.clone()).await;
+    let queries = [
+        Query::default(),
+        Query { text: text("w1 w2 w3", dice.direction()), ..Query::default() },
+        Query { photo: photo(dice.direction()), ..Query::default() },
+        Query { product: Some(id("p0042")), ..Query::default() },
+        Query { text: text("w4", dice.direction()), photo: photo(dice.direction()), ..Query::default() },
+    ];
+    let filter = Filter { min_price: Some(10.0), ..Filter::default() };
+    for query in queries {
+        let stored = RankRequest { filter: filter.clone(), limit: 150, ..request(query) };
+        let inline = RankRequest { candidates: Some(candidates(&listings)), ..stored.clone() };
+        let expected = rank(&scratch.catalogue, &stored).await.unwrap();
+        let found = rank(&scratch.catalogue, &inline).await.unwrap();
+        assert_eq!(order(&found), order(&expected), "{:?}", stored.query);
+        for (found, expected) in found.results.iter().zip(&expected.results) {
+            assert_eq!(found.product, expected.product);
+            assert!((found.score - expected.score).abs() < 1e-5, "{} is not {}", found.score, expected.score);
+        }
+    }
+}
+
+#[tokio::test]
+async fn candidates_need_not_be_in_the_catalogue_and_stay_out_of_it() {
+    let scratch = filled(vec![stored(titled("stored", "Lamp"), axis(0))]).await;
+    let brought = candidates(&[stored(titled("brought", "Lamp"), axis(1))]);
+    let query = Query { photo: photo(axis(0)), ..Query::default() };
+    let ranking =
+        rank(&scratch.catalogue, &RankRequest { candidates: Some(brought), ..request(query) }).await.unwrap();
+    assert_eq!(order(&ranking), ["brought"]);
+    assert_eq!(scratch.catalogue.count().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_candidate_given_twice_is_refused() {
+    let twice = candidates(&[stored(titled("a", "Lamp"), axis(0)), stored(titled("a", "Sofa"), axis(1))]);
+    let refused =
+        rank(&scratch().catalogue, &RankRequest { candidates: Some(twice), ..RankRequest::default() }).await;
+    assert!(matches!(refused, Err(RankError::RepeatedCandidate(_))));
+}
+
+#[tokio::test]
+async fn more_candidates_than_allowed_are_refused() {
+    let many = candidates(&random_listings(201, &mut Dice(12), Dice::direction));
+    let refused =
+        rank(&scratch().catalogue, &RankRequest { candidates: Some(many), ..RankRequest::default() }).await;
+    assert!(matches!(refused, Err(RankError::TooManyCandidates(201))));
+}
+
+#[tokio::test]
+async fn a_candidate_of_another_width_is_refused_by_name() {
+    let narrow = vec![Candidate { product: titled("narrow", "Lamp"), embedding: vec![1.0] }];
+    let query = Query { photo: photo(axis(0)), ..Query::default() };
+    let refused =
+        rank(&scratch().catalogue, &RankRequest { candidates: Some(narrow), ..request(query) }).await;
+    assert!(refused.unwrap_err().to_string().contains("narrow"));
+}
