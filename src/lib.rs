@@ -4,11 +4,14 @@
 //! `api -> ranking, intake -> catalogue, inference -> preprocess, artefacts`.
 //! `ranking` never names axum, `api` never names qdrant or ort.
 
+pub mod api;
 pub mod artefacts;
 pub mod catalogue;
 pub mod config;
+pub mod import;
 pub mod inference;
 pub mod intake;
 pub mod preprocess;
 pub mod ranking;
+pub mod serve;
 pub mod telemetry;

@@ -71,7 +71,7 @@ impl Runtime {
     }
 
     /// Opens a model file with this many threads inside a run.
-    pub(super) fn open(&self, path: &Path, threads: usize) -> ort::Result<Session> {
+    pub fn open(&self, path: &Path, threads: usize) -> ort::Result<Session> {
         let mut builder = Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(threads)?

@@ -1,23 +1,61 @@
+//! `marketrank-train prepare | train | export | evaluate`
+
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use marketrank_train::data;
+use marketrank::telemetry::{self, LogFormat};
+use marketrank_train::{
+    data::{prepare, prepare::Args as PrepareArgs},
+    evaluate::report::{EvaluateArgs, evaluate},
+    export::{ExportArgs, export},
+    learn::run::{TrainArgs, train},
+};
 
-/// From a marketplace's listings and photos to the models the marketrank server runs.
-#[derive(Parser)]
+/// Makes the models of marketrank from a marketplace's own listings.
+#[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
-    Prepare(data::prepare::Args),
+    /// Clean and split a marketplace's listings, and count every row that was dropped or mended
+    Prepare(Box<PrepareArgs>),
+    /// Train the heads of one model on frozen pretrained networks
+    Train(Box<TrainArgs>),
+    /// Write the trained models as ONNX, calibrated and measured
+    Export(Box<ExportArgs>),
+    /// Measure models on the test split
+    Evaluate(EvaluateArgs),
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().command {
-        Command::Prepare(args) => println!("{}", data::prepare(&args)?),
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match telemetry::init(LogFormat::Text, "warn") {
+        Ok(()) => run(cli.command).await,
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("marketrank-train: {error:#}");
+            ExitCode::FAILURE
+        }
     }
-    Ok(())
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Prepare(args) => {
+            println!("{}", prepare(&args)?);
+            Ok(())
+        }
+        Command::Train(args) => train(&args),
+        Command::Export(args) => export(&args).await,
+        Command::Evaluate(args) => evaluate(&args).await,
+    }
 }

@@ -6,7 +6,7 @@ use super::proto::{TensorProto, tensor_proto::DataType};
 use crate::weights::HostTensor;
 
 /// How weights of two or more dimensions are stored. Arithmetic is float32 either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Precision {
     Float32,
     /// Half the size; each weight keeps 11 significant bits.

@@ -1,0 +1,59 @@
+# Every command works on a fresh Debian with Rust, Python 3 and pip. DATA is the folder of the real listings
+# (Products.csv, Images.csv, images/); only prepare, train and evaluate need it.
+
+CARGO  ?= cargo
+DATA   ?= ../shared/data/marketplace
+CLEAN  ?= data/clean
+LISTEN ?= 127.0.0.1:8080
+
+MARKETRANK       = target/release/marketrank
+MARKETRANK_TRAIN = target/release/marketrank-train
+
+.PHONY: help run test setup build weights sample prepare train export evaluate import openapi clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: sample ## Set everything up and serve the sample listings on port 8080
+	$(MARKETRANK) serve --listen $(LISTEN)
+
+test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP against the real models
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) build --release --locked --workspace
+	$(CARGO) test --release --locked --workspace
+
+setup: ## Bring the ONNX Runtime library
+	@./setup/onnxruntime.sh
+
+weights: ## Bring the pretrained weights that training starts from
+	@./training/weights.sh
+
+build: setup
+	$(CARGO) build --release --locked --workspace
+
+sample: build
+	$(MARKETRANK) import sample/products.csv --photos sample/photos
+
+prepare: build ## Clean and split the listings in DATA
+	$(MARKETRANK_TRAIN) prepare --data $(DATA) --out $(CLEAN)
+
+train: build weights ## Train the three models on the prepared listings
+	$(MARKETRANK_TRAIN) train text --clean $(CLEAN)
+	$(MARKETRANK_TRAIN) train image --clean $(CLEAN)
+	$(MARKETRANK_TRAIN) train combined --clean $(CLEAN)
+
+export: build ## Write the trained models to models/
+	$(MARKETRANK_TRAIN) export --clean $(CLEAN)
+
+evaluate: build ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
+	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN)
+
+import: build ## Fill the catalogue with the prepared listings
+	$(MARKETRANK) import $(CLEAN)/products.csv --photos $(CLEAN)/photos
+
+openapi: build ## Write openapi/openapi.json
+	$(MARKETRANK) openapi --output openapi/openapi.json
+
+clean: ## Remove what was built, fetched and stored
+	rm -rf target .cache data runs

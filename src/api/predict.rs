@@ -1,0 +1,276 @@
+//! `POST /v1/predict-category`: which category does this listing belong to?
+
+use axum::{
+    Json,
+    extract::{FromRequest, Multipart, Request, State, multipart::MultipartError},
+    http::StatusCode,
+};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    ApiError, AppState, ModelInfo, Problem,
+    body::{ApiJson, MAX_DESCRIPTION, MAX_TITLE, check_length, content_type},
+    photos::PhotoSource,
+};
+use crate::{
+    inference::{CategoryProbability, Prediction, PriceBand},
+    intake::MAX_PHOTOS,
+};
+
+/// Categories named in an answer where the request does not say.
+const DEFAULT_TOP_K: usize = 5;
+/// Listings in one batch, at most.
+const MAX_BATCH: usize = 64;
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(predict_category)).routes(routes!(predict_category_batch))
+}
+
+/// A listing to be categorised: a title, a description, photos, or any of them together.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"title": "Raleigh road bike", "description": "56 cm frame, new tyres, some rust on the chain"}))]
+struct PredictRequest {
+    #[schema(max_length = 1000)]
+    title: Option<String>,
+    #[schema(max_length = 50000)]
+    description: Option<String>,
+    /// At most 8.
+    #[serde(default)]
+    #[schema(max_items = 8)]
+    images: Vec<PhotoSource>,
+    /// How many categories to name, best first.
+    #[schema(minimum = 1, maximum = 100, default = 5)]
+    top_k: Option<usize>,
+}
+
+/// The same listing as a form.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the multipart form in the OpenAPI document")]
+struct PredictForm {
+    title: Option<String>,
+    description: Option<String>,
+    top_k: Option<usize>,
+    /// Photo files; repeat the field for more, at most 8.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    image: Vec<String>,
+}
+
+/// A listing with its photos brought in.
+#[derive(Default)]
+struct Listing {
+    title: String,
+    description: String,
+    photos: Vec<Bytes>,
+    top_k: Option<usize>,
+}
+
+/// The predicted category of one listing.
+#[derive(Debug, Serialize, ToSchema)]
+struct PredictResponse {
+    category: String,
+    /// Lies inside `category`; null where the models know no subcategory there.
+    subcategory: Option<String>,
+    /// Calibrated probability of `category`.
+    confidence: f32,
+    /// True under the confidence at which the validation set is 95 % right.
+    needs_review: bool,
+    /// The most probable categories, best first.
+    predictions: Vec<CategoryScore>,
+    /// Where the price is expected; absent when only photos were given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<PriceRange>,
+    model: ModelInfo,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct CategoryScore {
+    category: String,
+    probability: f32,
+}
+
+/// One price in ten is expected below `low`, one in ten above `high`.
+#[derive(Debug, Serialize, ToSchema)]
+struct PriceRange {
+    #[schema(example = "GBP")]
+    currency: String,
+    low: f64,
+    median: f64,
+    high: f64,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchRequest {
+    /// At most 64.
+    #[schema(max_items = 64)]
+    items: Vec<PredictRequest>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct BatchResponse {
+    /// One for each item, in the order of the request.
+    results: Vec<BatchResult>,
+}
+
+/// What became of one item: its prediction or its own error.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum BatchResult {
+    Prediction(PredictResponse),
+    Error { error: Problem },
+}
+
+/// Predict the category of a listing
+///
+/// With only text the text model answers, with only photos the image model, with both the combined one; several photos
+/// are averaged.
+#[utoipa::path(post, path = "/v1/predict-category", tag = "predict", operation_id = "predictCategory",
+    request_body(content((PredictRequest = "application/json"), (PredictForm = "multipart/form-data"))),
+    responses(
+        (status = 200, body = PredictResponse),
+        (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
+    ))]
+async fn predict_category(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Json<PredictResponse>, ApiError> {
+    let listing = match content_type(request.headers()).as_deref() {
+        Some("multipart/form-data") => read_form(&state, request).await?,
+        _ => {
+            let ApiJson(request) = ApiJson::from_request(request, &state).await?;
+            bring_in(&state, request).await?
+        }
+    };
+    predict(&state, listing).await.map(Json)
+}
+
+/// Predict the categories of many listings
+#[utoipa::path(post, path = "/v1/predict-category/batch", tag = "predict", operation_id = "predictCategoryBatch",
+    request_body = BatchRequest,
+    responses(
+        (status = 200, body = BatchResponse),
+        (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
+    ))]
+async fn predict_category_batch(
+    State(state): State<AppState>,
+    request: Request,
+) -> Result<Json<BatchResponse>, ApiError> {
+    let request_id = super::error::request_id(&request).to_owned();
+    let ApiJson(BatchRequest { items }) = ApiJson::from_request(request, &state).await?;
+    match items.len() {
+        0 => return Err(ApiError::unusable("items", "there are no items; give at least one")),
+        count if count > MAX_BATCH => {
+            let detail = format!("there are {count} items, at most {MAX_BATCH} are taken");
+            return Err(ApiError::TooLarge { field: Some("items".into()), detail });
+        }
+        _ => {}
+    }
+    let answers = items.into_iter().map(|item| async {
+        match bring_in(&state, item).await {
+            Ok(listing) => predict(&state, listing).await,
+            Err(error) => Err(error),
+        }
+    });
+    let results = futures::future::join_all(answers).await.into_iter().map(|answer| match answer {
+        Ok(prediction) => BatchResult::Prediction(prediction),
+        Err(error) => BatchResult::Error { error: error.problem(&request_id) },
+    });
+    Ok(Json(BatchResponse { results: results.collect() }))
+}
+
+async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, ApiError> {
+    let Listing { title, description, photos, top_k } = listing;
+    check_length("title", &title, MAX_TITLE)?;
+    check_length("description", &description, MAX_DESCRIPTION)?;
+    let top_k = top_k.unwrap_or(DEFAULT_TOP_K);
+    if !(1..=100).contains(&top_k) {
+        return Err(ApiError::unusable("top_k", format!("it is {top_k}, it must be from 1 to 100")));
+    }
+    let deadline = state.deadline();
+    let tensors = state.intake().tensors(&title, &description, photos).await?;
+    let inferred = state.inference().infer(tensors, deadline).await?;
+    let Prediction { category, subcategory, confidence, needs_review, predictions, price, model } =
+        state.inference().predict(&inferred, top_k);
+    Ok(PredictResponse {
+        category,
+        subcategory,
+        confidence,
+        needs_review,
+        predictions: predictions
+            .into_iter()
+            .map(|CategoryProbability { category, probability }| CategoryScore { category, probability })
+            .collect(),
+        price: price.map(|PriceBand { currency, low, median, high }| PriceRange {
+            currency,
+            low,
+            median,
+            high,
+        }),
+        model: state.model_info(model),
+    })
+}
+
+/// Decodes or fetches the photos of a JSON request.
+async fn bring_in(state: &AppState, request: PredictRequest) -> Result<Listing, ApiError> {
+    let PredictRequest { title, description, images, top_k } = request;
+    check_photo_count(images.len())?;
+    let mut photos = Vec::with_capacity(images.len());
+    for (index, source) in images.into_iter().enumerate() {
+        photos.push(state.photos().bytes(&format!("images[{index}]"), source).await?);
+    }
+    let (title, description) = (title.unwrap_or_default(), description.unwrap_or_default());
+    Ok(Listing { title, description, photos, top_k })
+}
+
+/// Reads the multipart form. An unknown field is refused, as in JSON.
+async fn read_form(state: &AppState, request: Request) -> Result<Listing, ApiError> {
+    let mut form = Multipart::from_request(request, state)
+        .await
+        .map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
+    let mut listing = Listing::default();
+    while let Some(field) = form.next_field().await.map_err(form_error)? {
+        match field.name().unwrap_or_default().to_owned().as_str() {
+            "title" => listing.title = field.text().await.map_err(form_error)?,
+            "description" => listing.description = field.text().await.map_err(form_error)?,
+            "top_k" => {
+                let text = field.text().await.map_err(form_error)?;
+                let top_k = text.trim().parse();
+                listing.top_k =
+                    Some(top_k.map_err(|_| ApiError::unusable("top_k", format!("{text:?} is no number")))?);
+            }
+            "image" => {
+                check_photo_count(listing.photos.len() + 1)?;
+                listing.photos.push(field.bytes().await.map_err(form_error)?);
+            }
+            other => {
+                let known = "title, description, top_k and image";
+                return Err(ApiError::unusable(other, format!("the form has no such field; it has {known}")));
+            }
+        }
+    }
+    Ok(listing)
+}
+
+fn check_photo_count(count: usize) -> Result<(), ApiError> {
+    if count > MAX_PHOTOS {
+        return Err(ApiError::unusable(
+            "images",
+            format!("at most {MAX_PHOTOS} photos are taken, here are more"),
+        ));
+    }
+    Ok(())
+}
+
+fn form_error(error: MultipartError) -> ApiError {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ApiError::TooLarge { field: None, detail: "the form is larger than --max-body-mb allows".into() }
+    } else {
+        ApiError::Malformed(format!("the form cannot be read: {}", error.body_text()))
+    }
+}

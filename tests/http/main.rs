@@ -1,0 +1,10 @@
+//! Black-box tests: real requests over TCP to the real models and a real catalogue.
+
+mod bad_input;
+mod health;
+mod openapi;
+mod photo_urls;
+mod predict;
+mod products;
+mod rank;
+mod server;

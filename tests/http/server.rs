@@ -1,0 +1,119 @@
+//! A server for the tests of this file's folder: it listens on a free port, and every test uses ids of its own.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock, mpsc},
+    thread,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use clap::Parser;
+use marketrank::{
+    api::{self, AppState, PhotoFetcher},
+    config::ServeConfig,
+    intake::Intake,
+    serve::{open_catalogue, open_models},
+};
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What `serve` takes on its command line.
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    config: ServeConfig,
+}
+
+static SERVER: LazyLock<SocketAddr> = LazyLock::new(|| start(&["--fetch-private"]));
+
+/// Path of a file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Starts a server that lives as long as the tests, with further flags of `serve`.
+pub fn start(flags: &[&str]) -> SocketAddr {
+    let (sender, address) = mpsc::channel();
+    let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+    thread::spawn(move || {
+        let folder = TempDir::new().unwrap();
+        let mut arguments: Vec<String> = vec![
+            "serve".into(),
+            "--models".into(),
+            repository("models").display().to_string(),
+            "--onnxruntime".into(),
+            repository(".cache/onnxruntime/libonnxruntime.so").display().to_string(),
+            "--data-dir".into(),
+            folder.path().join("catalogue").display().to_string(),
+            "--threads".into(),
+            "1".into(),
+        ];
+        arguments.extend(flags);
+        let config = Cli::parse_from(arguments).config;
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let inference = open_models(&config.models).unwrap();
+            let catalogue = open_catalogue(&config.catalogue, &inference).unwrap();
+            let photos = PhotoFetcher::new(&config.limits).unwrap();
+            let intake = Intake::new(Arc::clone(&inference), config.limits.photo_limits());
+            let state = AppState::new(inference, intake, catalogue, photos, config.limits.timeout());
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            sender.send(listener.local_addr().unwrap()).unwrap();
+            axum::serve(listener, api::router(state, config.limits.max_body_bytes())).await.unwrap();
+        });
+    });
+    address.recv().expect("the server starts: run `make setup`")
+}
+
+/// Address of a route on the tests' shared server.
+pub fn url(route: &str) -> String {
+    format!("http://{}{route}", *SERVER)
+}
+
+pub fn client() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+pub fn post_json(route: &str, body: &Value) -> (u16, Value) {
+    answer(client().post(url(route)).json(body))
+}
+
+pub fn put_json(route: &str, body: &Value) -> (u16, Value) {
+    answer(client().put(url(route)).json(body))
+}
+
+pub fn get(route: &str) -> (u16, Value) {
+    answer(client().get(url(route)))
+}
+
+/// Status and JSON body of the answer; a problem must be one in every respect.
+pub fn answer(request: RequestBuilder) -> (u16, Value) {
+    let response = request.send().unwrap();
+    let status = response.status().as_u16();
+    if status >= 400 {
+        return (status, problem(response));
+    }
+    (status, response.json().unwrap_or(Value::Null))
+}
+
+fn problem(response: Response) -> Value {
+    let status = response.status().as_u16();
+    let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "application/problem+json");
+    let id = header("x-request-id");
+    let body: Value = response.json().unwrap();
+    assert_eq!(body["status"], status);
+    assert_eq!(body["request_id"], id.as_str());
+    assert!(!body["detail"].as_str().unwrap().is_empty());
+    body
+}
+
+/// Bytes of a photo of the sample listings.
+pub fn photo(name: &str) -> Vec<u8> {
+    std::fs::read(repository("sample/photos").join(name)).unwrap()
+}
+
+pub fn base64(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}

@@ -1,0 +1,88 @@
+//! The built program, started with files of its own.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    thread,
+};
+
+use tempfile::TempDir;
+
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The program with this subcommand, the repository's models and one thread.
+pub fn marketrank(subcommand: &str, models: &Path, data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marketrank"));
+    command.arg(subcommand).arg("--models").arg(models).arg("--data-dir").arg(data);
+    command.arg("--onnxruntime").arg(repository(".cache/onnxruntime/libonnxruntime.so"));
+    command.args(["--threads", "1"]).env("NO_COLOR", "1");
+    command
+}
+
+/// A folder of links to the repository's models, of which a test may replace one.
+pub fn linked_models() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for entry in std::fs::read_dir(repository("models")).unwrap() {
+        let path = entry.unwrap().path();
+        symlink(&path, folder.path().join(path.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
+/// Puts a file in the place of a link.
+pub fn replace(folder: &Path, name: &str, contents: &[u8]) {
+    std::fs::remove_file(folder.join(name)).unwrap();
+    std::fs::write(folder.join(name), contents).unwrap();
+}
+
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A running server, killed when a test ends early.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `serve` on a free port and waits until it is ready.
+    pub fn start(data: &Path) -> Self {
+        let mut child = marketrank("serve", &repository("models"), data)
+            .args(["--listen", "127.0.0.1:0"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next().expect("the server says that it is ready").unwrap();
+            if let Some((_, address)) = line.split_once("ready: http://") {
+                break address.split('/').next().unwrap().parse().unwrap();
+            }
+        };
+        // What else it says must be read, or it would stop at a full pipe.
+        thread::spawn(move || lines.for_each(drop));
+        Self { child, address }
+    }
+
+    pub fn terminate(&self) {
+        let status = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,11 @@
+//! How good are the models that are served? Measured through ONNX Runtime and the server's own preprocessing.
+//!
+//! - [`answers`]: what the models say of the listings of a split;
+//! - [`metrics`]: what that is worth;
+//! - [`calibration`]: the temperature and the confidence below which a person should look;
+//! - [`report`]: the table of `marketrank-train evaluate`.
+
+pub mod answers;
+pub mod calibration;
+pub mod metrics;
+pub mod report;

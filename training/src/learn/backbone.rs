@@ -1,0 +1,99 @@
+//! The pretrained networks under the heads.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use marketrank::artefacts::sha256_of_file;
+
+use crate::{
+    networks::bert::BertConfig,
+    onnx::{BertArchitecture, ImageBackbone, TextBackbone},
+    weights::{
+        self, StateDict,
+        hub::{Hub, WeightsSource},
+    },
+};
+
+/// Where the pretrained weights are.
+#[derive(Debug, Clone, Args)]
+pub struct WeightsArgs {
+    /// Weights of the photo network, EfficientNet-Lite2: a file or a model of the Hugging Face hub
+    #[arg(long, default_value = ".cache/weights/efficientnet_lite2.pth", value_name = "PATH|HUB ID")]
+    pub image_weights: WeightsSource,
+
+    /// Weights of the text network, any `BertModel` with its config.json and tokenizer.json: a folder or a model of the
+    /// Hugging Face hub
+    #[arg(long, default_value = ".cache/weights/minilm", value_name = "PATH|HUB ID")]
+    pub text_weights: WeightsSource,
+
+    /// The hub, or a mirror of it
+    #[arg(long, default_value = "https://huggingface.co", value_name = "URL")]
+    pub hub: String,
+
+    /// Files of the hub are kept here
+    #[arg(long, default_value = ".cache/hub", value_name = "FOLDER")]
+    pub hub_cache: PathBuf,
+}
+
+/// The photo network's weights.
+pub struct PhotoNetwork {
+    weights: StateDict,
+    /// Hash of the weight file.
+    pub sha256: String,
+}
+
+/// The text network's weights, its architecture, and the tokenizer it was trained with.
+pub struct TextNetwork {
+    weights: StateDict,
+    architecture: BertArchitecture,
+    pub tokenizer: PathBuf,
+    /// Hash of the weight file.
+    pub sha256: String,
+}
+
+impl WeightsArgs {
+    pub fn photo_network(&self) -> Result<PhotoNetwork> {
+        let files = self.image_weights.locate(&[], &self.hub())?;
+        let sha256 = sha256_of_file(&files.weights)?;
+        Ok(PhotoNetwork { weights: weights::read(&files.weights)?, sha256 })
+    }
+
+    pub fn text_network(&self) -> Result<TextNetwork> {
+        let files = self.text_weights.locate(&["config.json", "tokenizer.json"], &self.hub())?;
+        let config = BertConfig::read(&files.beside("config.json"))?;
+        let sha256 = sha256_of_file(&files.weights)
+            .with_context(|| format!("cannot read {}", files.weights.display()))?;
+        Ok(TextNetwork {
+            weights: weights::read(&files.weights)?,
+            architecture: BertArchitecture {
+                layers: config.layers,
+                heads: config.heads,
+                layer_norm_epsilon: config.layer_norm_eps as f32,
+            },
+            tokenizer: files.beside("tokenizer.json"),
+            sha256,
+        })
+    }
+
+    fn hub(&self) -> Hub {
+        Hub { endpoint: self.hub.clone(), cache: self.hub_cache.clone() }
+    }
+}
+
+impl PhotoNetwork {
+    pub fn backbone(&self) -> ImageBackbone<'_> {
+        ImageBackbone::EfficientNetLite2(&self.weights)
+    }
+}
+
+impl TextNetwork {
+    /// The name in the manifest: how many layers of which width.
+    pub fn name(&self) -> Result<String> {
+        Ok(format!("bert-l{}-h{}", self.architecture.layers, self.backbone().features()?))
+    }
+
+    pub fn backbone(&self) -> TextBackbone<'_> {
+        TextBackbone { architecture: self.architecture, weights: &self.weights }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the heads are trained towards.
+
+use burn::tensor::{
+    Int, Tensor,
+    activation::{log_softmax, softplus},
+};
+
+/// Softmax temperature of the contrastive loss; the usual choice for normalised embeddings (Chen et al. 2020, SimCLR).
+const CONTRASTIVE_TEMPERATURE: f32 = 0.05;
+
+/// Mean cross-entropy of logits `[batch, classes]` and labels `[batch]`, with label smoothing (Szegedy et al. 2016), over
+/// the examples of weight 1; the others (weight 0) have no label.
+pub fn cross_entropy(
+    logits: Tensor<2>,
+    labels: Tensor<1, Int>,
+    weights: Tensor<1>,
+    smoothing: f32,
+) -> Tensor<1> {
+    let log_probabilities = log_softmax(logits, 1);
+    let of_label = log_probabilities.clone().gather(1, labels.unsqueeze_dim::<2>(1)).squeeze_dim::<1>(1);
+    let of_all = log_probabilities.mean_dim(1).squeeze_dim::<1>(1);
+    let loss = of_label * (1.0 - smoothing) + of_all * smoothing;
+    weighted_mean(loss.neg(), weights)
+}
+
+/// Mean pinball loss (Koenker and Bassett 1978) of price columns `[batch, 3]` and log prices `[batch]`, over the examples
+/// of weight 1.
+pub fn pinball(columns: Tensor<2>, log_price: Tensor<1>, weights: Tensor<1>) -> Tensor<1> {
+    let quantiles = ordered_quantiles(columns);
+    let mut total = Tensor::zeros_like(&log_price);
+    for (index, quantile) in [0.1, 0.5, 0.9].into_iter().enumerate() {
+        let predicted = quantiles.clone().narrow(1, index, 1).squeeze_dim::<1>(1);
+        let above = log_price.clone() - predicted;
+        total = total + (above.clone() * quantile).max_pair(above * (quantile - 1.0));
+    }
+    weighted_mean(total, weights)
+}
+
+/// 10, 50 and 90 % quantiles that cannot cross, from raw columns; as [`crate::onnx::quantiles::ordered_quantiles`].
+pub fn ordered_quantiles(columns: Tensor<2>) -> Tensor<2> {
+    let column = |index| columns.clone().narrow(1, index, 1);
+    let median = column(1);
+    let low = median.clone() - softplus(column(0), 1.0);
+    let high = median.clone() + softplus(column(2), 1.0);
+    Tensor::cat(vec![low, median, high], 1)
+}
+
+/// InfoNCE in both directions (van den Oord et al. 2018) between embeddings and anchors `[batch, width]` of L2 norm 1.
+/// `targets` `[batch, batch]` says how much each anchor is wanted by each embedding; its rows and columns may hold several.
+pub fn contrastive(embeddings: Tensor<2>, anchors: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
+    let similarities = embeddings.matmul(anchors.transpose()) / CONTRASTIVE_TEMPERATURE;
+    let one_way = |similarities: Tensor<2>, targets: Tensor<2>| {
+        let shares = targets.clone() / targets.sum_dim(1);
+        (log_softmax(similarities, 1) * shares).sum_dim(1).mean().neg()
+    };
+    let forth = one_way(similarities.clone(), targets.clone());
+    let back = one_way(similarities.transpose(), targets.transpose());
+    (forth + back) / 2.0
+}
+
+fn weighted_mean(values: Tensor<1>, weights: Tensor<1>) -> Tensor<1> {
+    (values * weights.clone()).sum() / weights.sum().clamp_min(1.0)
+}

