@@ -6,10 +6,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use marketrank::inference::{Device as Provider, Runtime};
 use marketrank_train::{
     learn::{
-        examples::{Anchors, Examples, Target, Words},
-        features::Features,
-        heads::{Heads, HeadsConfig},
+        heads::{Heads, HeadsConfig, WordBatch},
         losses::ordered_quantiles,
+        words::{Idf, Words},
     },
     networks::{Bert, BertConfig, EfficientNetLite2},
     onnx::{
@@ -34,16 +33,11 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 fn bert_config() -> BertConfig {
-    BertConfig {
-        vocabulary: 120,
-        width: 32,
-        layers: 2,
-        heads: 4,
-        intermediate_width: 48,
-        positions: 16,
-        token_types: 2,
-        layer_norm_eps: 1e-12,
-    }
+    let config = serde_json::json!({
+        "vocab_size": 120, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "intermediate_size": 48, "max_position_embeddings": 16
+    });
+    serde_json::from_value(config).unwrap()
 }
 
 fn heads_config(features: usize, text: bool, photo: bool) -> HeadsConfig {
@@ -110,16 +104,9 @@ fn photo_features(network: &EfficientNetLite2, device: &Device) -> Tensor<2> {
 }
 
 /// The words of the two texts, as training makes them of tokens.
-fn words(device: &Device) -> marketrank_train::learn::heads::WordBatch {
-    let target = Target { category: 0, subcategory: None, log_price: None, listing: 0, path: 0 };
-    let text = |ids: &[i64]| Words::of_ids(ids);
-    let examples = Examples {
-        features: vec![Features::new(1, vec![0.0; 2])],
-        words: Some(vec![text(&IDS[0]), text(&IDS[1][..5])]),
-        targets: vec![target; 2],
-        anchors: Anchors::Fixed(Vec::new()),
-    };
-    examples.batch(&[0, 1], |_| 0, device).words.unwrap()
+fn words(device: &Device) -> WordBatch {
+    let texts = [Words::of_ids(&IDS[0]), Words::of_ids(&IDS[1][..5])];
+    Idf::uniform(120).batch(&[&texts[0], &texts[1]], device)
 }
 
 fn run(model: &[u8], with_photo: bool, with_text: bool, check: impl FnOnce(&SessionOutputs<'_>)) {

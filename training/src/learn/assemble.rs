@@ -13,9 +13,10 @@ use marketrank::preprocess::TextEncoder;
 use super::{
     IMAGE_INPUT, TEXT_INPUT,
     backbone::{PhotoNetwork, TextNetwork},
-    examples::{Anchors, Examples, Target, Words},
+    examples::{Anchors, Examples, Target},
     features::{FeatureStore, Features},
     heads::{Heads, HeadsConfig},
+    words::{Idf, Words},
 };
 use crate::{
     data::{CleanTable, Listing, Split},
@@ -39,6 +40,8 @@ pub struct TextFeatures {
     /// Of the title alone.
     title: Features,
     words: Vec<Words>,
+    /// Of the training texts.
+    pub idf: Idf,
 }
 
 /// Features of every photo.
@@ -83,8 +86,11 @@ impl<'a> Corpus<'a> {
         let words = whole.iter().map(|(title, description)| {
             Ok(Words::of(&encoder.encode(title, description).context("a listing's text")?))
         });
+        let words = words.collect::<Result<Vec<Words>>>()?;
+        let training = words.iter().zip(listings).filter(|(_, l)| l.split == Split::Train).map(|(w, _)| w);
         Ok(TextFeatures {
-            words: words.collect::<Result<_>>()?,
+            idf: Idf::over(training, network.backbone().vocabulary()?),
+            words,
             whole: store.texts(network, TEXT_INPUT, &whole)?,
             title: store.texts(network, TEXT_INPUT, &titles)?,
         })
@@ -119,7 +125,7 @@ impl<'a> Corpus<'a> {
             (0..self.targets.len()).filter(|&index| self.table.listings[index].split == split).collect();
         Examples {
             features: vec![text.whole.select(&rows)],
-            words: Some(rows.iter().map(|&row| text.words[row].clone()).collect()),
+            words: Some((rows.iter().map(|&row| text.words[row].clone()).collect(), text.idf.clone())),
             targets: rows.iter().map(|&row| self.targets[row]).collect(),
             anchors: Anchors::SameProjection(text.title.select(&rows)),
         }
@@ -163,7 +169,10 @@ impl<'a> Corpus<'a> {
         let view = |features: &Features| whole.beside(&norm.apply(&features.select(&rows)));
         Examples {
             features: vec![view(&photos.plain), view(&photos.mirrored)],
-            words: Some(listings.iter().map(|&listing| text.words[listing].clone()).collect()),
+            words: Some((
+                listings.iter().map(|&listing| text.words[listing].clone()).collect(),
+                text.idf.clone(),
+            )),
             targets: listings.iter().map(|&listing| self.targets[listing]).collect(),
             anchors: Anchors::Fixed(vec![
                 text_embeddings.title.select(&listings),

@@ -1,10 +1,12 @@
 //! Examples as arrays: features, words, labels and anchors, cut into batches of tensors.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use marketrank::preprocess::Tokens;
 
-use super::{features::Features, heads::WordBatch};
-use crate::onnx::lexical::{SPECIAL_TOKENS, bigram_bucket};
+use super::{
+    features::Features,
+    heads::WordBatch,
+    words::{Idf, Words},
+};
 
 /// How much a listing of the same category path is wanted as an embedding's neighbour, against 1 for the listing itself.
 const SAME_PATH: f32 = 0.1;
@@ -22,13 +24,6 @@ pub struct Target {
     pub path: usize,
 }
 
-/// Words of one text: rows of the two word tables.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Words {
-    unigrams: Vec<i32>,
-    bigrams: Vec<i32>,
-}
-
 /// Embeddings that a row's own is drawn to.
 #[derive(Debug, Clone)]
 pub enum Anchors {
@@ -42,7 +37,7 @@ pub enum Anchors {
 pub struct Examples {
     /// One row of features per example, or several variants of it (views of a photo), of which a batch takes any.
     pub features: Vec<Features>,
-    pub words: Option<Vec<Words>>,
+    pub words: Option<(Vec<Words>, Idf)>,
     pub targets: Vec<Target>,
     pub anchors: Anchors,
 }
@@ -65,23 +60,6 @@ pub struct Batch {
     pub project_anchors: bool,
     /// `[batch, batch]`: how much each anchor is wanted by each example.
     pub wanted: Tensor<2>,
-}
-
-impl Words {
-    /// The rows of a text's words and pairs, as the graph finds them.
-    pub fn of(tokens: &Tokens) -> Self {
-        Self::of_ids(tokens.ids())
-    }
-
-    /// [`Words::of`] token ids without padding.
-    pub fn of_ids(ids: &[i64]) -> Self {
-        let is_word = |id: &i64| !SPECIAL_TOKENS.contains(id);
-        let pairs = ids.windows(2).filter(|pair| pair.iter().all(is_word));
-        Self {
-            unigrams: ids.iter().copied().filter(is_word).map(|id| id as i32).collect(),
-            bigrams: pairs.map(|pair| bigram_bucket(pair[0] as u32, pair[1] as u32) as i32).collect(),
-        }
-    }
 }
 
 impl Examples {
@@ -116,7 +94,9 @@ impl Examples {
         let known = |known: bool| f32::from(u8::from(known));
         Batch {
             features,
-            words: self.words.as_ref().map(|words| word_batch(words, indices, device)),
+            words: self.words.as_ref().map(|(words, idf)| {
+                idf.batch(&indices.iter().map(|&index| &words[index]).collect::<Vec<_>>(), device)
+            }),
             category: labels(targets.iter().map(|t| t.category), device),
             subcategory: labels(targets.iter().map(|t| t.subcategory.unwrap_or(0)), device),
             has_subcategory: vector(targets.iter().map(|t| known(t.subcategory.is_some())), device),
@@ -141,25 +121,6 @@ fn wanted(targets: &[Target], device: &Device) -> Tensor<2> {
     };
     let degrees = targets.iter().flat_map(|a| targets.iter().map(move |b| degree(a, b))).collect();
     matrix(degrees, [targets.len(), targets.len()], device)
-}
-
-fn word_batch(words: &[Words], indices: &[usize], device: &Device) -> WordBatch {
-    let padded = |rows: fn(&Words) -> &Vec<i32>| {
-        let longest = indices.iter().map(|&index| rows(&words[index]).len()).max().unwrap_or(0).max(1);
-        let mut ids = vec![0_i32; indices.len() * longest];
-        let mut weights = vec![0_f32; indices.len() * longest];
-        for (place, &index) in indices.iter().enumerate() {
-            let row = rows(&words[index]);
-            let start = place * longest;
-            ids[start..start + row.len()].copy_from_slice(row);
-            weights[start..start + row.len()].fill(1.0);
-        }
-        let shape = [indices.len(), longest];
-        (Tensor::from_data(TensorData::new(ids, shape), device), matrix(weights, shape, device))
-    };
-    let (unigrams, unigram_weights) = padded(|words| &words.unigrams);
-    let (bigrams, bigram_weights) = padded(|words| &words.bigrams);
-    WordBatch { unigrams, unigram_weights, bigrams, bigram_weights }
 }
 
 fn matrix(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {

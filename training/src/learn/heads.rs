@@ -48,12 +48,14 @@ pub struct Heads {
 pub struct WordBatch {
     /// `[batch, tokens]`
     pub unigrams: Tensor<2, Int>,
-    /// `[batch, tokens]`, 1 for a word.
+    /// `[batch, tokens]`, how much each word counts.
     pub unigram_weights: Tensor<2>,
     /// Rows of the table of pairs, `[batch, tokens]`.
     pub bigrams: Tensor<2, Int>,
-    /// `[batch, tokens]`, 1 for a pair.
+    /// `[batch, tokens]`, how much each pair counts.
     pub bigram_weights: Tensor<2>,
+    /// `[batch, 1]`, one over the root of the number of words and pairs.
+    pub scale: Tensor<2>,
 }
 
 /// Dense layers with ReLU between them.
@@ -180,8 +182,7 @@ impl WordTables {
         };
         let total = sum(&self.unigram, &words.unigrams, &words.unigram_weights)
             + sum(&self.bigram, &words.bigrams, &words.bigram_weights);
-        let count = words.unigram_weights.clone().sum_dim(1) + words.bigram_weights.clone().sum_dim(1);
-        total / count.clamp_min(1.0).sqrt()
+        total * words.scale.clone()
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`examples`]: features and labels as arrays, cut into batches;
 //! - [`heads`], [`losses`]: what is trained, and towards what;
 //! - [`assemble`]: the examples of each model, and which embeddings it is drawn to;
+//! - [`words`]: texts as rows of the word tables;
 //! - [`fit`]: the loop;
 //! - [`run`]: `marketrank-train train image|text|combined`.
 
@@ -16,6 +17,7 @@ pub mod fit;
 pub mod heads;
 pub mod losses;
 pub mod run;
+pub mod words;
 
 use marketrank::artefacts::{ImageInput, TextInput};
 

@@ -18,6 +18,7 @@ use super::{
     features::FeatureStore,
     fit::{Epoch, FitConfig, Fitted, fit},
     heads::HeadsConfig,
+    words::Idf,
 };
 use crate::{
     data::{CleanTable, Split},
@@ -157,7 +158,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
             (config, fitted, extra)
         }
     };
-    save(args, &table, config, fitted, extra)
+    save(args, &table, config, fitted, &text.idf, extra)
 }
 
 /// The trained tensors of a model.
@@ -175,6 +176,7 @@ fn save(
     table: &CleanTable,
     config: FitConfig,
     fitted: Fitted,
+    idf: &Idf,
     extra: StateDict,
 ) -> Result<()> {
     let Fitted { tensors, epochs, best } = fitted;
@@ -189,7 +191,7 @@ fn save(
         validation_accuracy: epochs[best].accuracy,
         epochs: &epochs,
     };
-    let tensors: StateDict = tensors.into_iter().chain(extra).collect();
+    let tensors: StateDict = idf.fold(tensors).into_iter().chain(extra).collect();
     weights::write_safetensors(&folder.join(HEADS), &tensors, &BTreeMap::new())?;
     fs::write(folder.join(RUN), serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("cannot write {}", folder.join(RUN).display()))?;

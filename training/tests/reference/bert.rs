@@ -46,7 +46,7 @@ fn batch(sentences: &[&[u32]], device: &Device) -> [Tensor<2, Int>; 2] {
 /// The rows of `[batch, width]`, each scaled to length 1.
 fn unit_rows(embeddings: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, width] = embeddings.dims();
-    let values: Vec<f32> = embeddings.into_data().to_vec().unwrap();
+    let values: Vec<f32> = embeddings.into_data().try_to_vec().unwrap();
     let unit = |row: &[f32]| {
         let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
         row.iter().map(|value| value / length).collect()

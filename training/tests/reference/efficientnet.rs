@@ -33,8 +33,8 @@ fn efficientnet_lite2_gives_what_onnx_runtime_gives() {
     let network = EfficientNetLite2::load(&published_weights("efficientnet_lite2.pth"), &device).unwrap();
     let photos = photos(&device);
 
-    let features: Vec<f32> = network.features(photos.clone()).into_data().to_vec().unwrap();
-    let logits: Vec<f32> = network.forward(photos).into_data().to_vec().unwrap();
+    let features: Vec<f32> = network.features(photos.clone()).into_data().try_to_vec().unwrap();
+    let logits: Vec<f32> = network.forward(photos).into_data().try_to_vec().unwrap();
 
     for (photo, features) in features.chunks(EfficientNetLite2::EMBEDDING_WIDTH).enumerate() {
         assert_close("embedding", &features[..8], &expected.embedding_first8[photo]);
@@ -55,11 +55,11 @@ fn efficientnet_lite2_split_at_any_block_gives_the_same_features() {
     let device = Device::flex();
     let network = EfficientNetLite2::new(1, &device);
     let photos = made_up::input([1, 3, 64, 64], 2.0, &device);
-    let whole: Vec<f32> = network.features(photos.clone()).into_data().to_vec().unwrap();
+    let whole: Vec<f32> = network.features(photos.clone()).into_data().try_to_vec().unwrap();
 
     for blocks in [1, 16, network.blocks()] {
         let parts = network.features_from(blocks, network.forward_to(blocks, photos.clone()));
-        assert_eq!(parts.into_data().to_vec::<f32>().unwrap(), whole, "split after {blocks} blocks");
+        assert_eq!(parts.into_data().try_to_vec::<f32>().unwrap(), whole, "split after {blocks} blocks");
     }
 }
 

@@ -74,8 +74,8 @@ impl Bert {
     pub fn forward(&self, input_ids: Tensor<2, Int>, attention_mask: Tensor<2, Int>) -> Tensor<3> {
         let [batch, tokens] = input_ids.dims();
         let [_, width] = self.word_embeddings.weight.val().dims();
-        let positions = self.position_embeddings.weight.val().slice([0..tokens]);
-        let first_type = self.token_type_embeddings.weight.val().slice([0..1]);
+        let positions = self.position_embeddings.weight.val().narrow(0, 0, tokens);
+        let first_type = self.token_type_embeddings.weight.val().narrow(0, 0, 1);
         let shared = (positions + first_type).reshape([1, tokens, width]);
         let embedded = self.embeddings_norm.forward(self.word_embeddings.forward(input_ids) + shared);
 
