@@ -43,7 +43,8 @@ fn bert_config() -> BertConfig {
 fn heads_config(features: usize, text: bool, photo: bool) -> HeadsConfig {
     HeadsConfig {
         features,
-        columns: LABELS.classes() + if text { 3 } else { 0 },
+        text_features: 0,
+        columns: Some(LABELS.classes() + if text { 3 } else { 0 }),
         hidden: photo.then_some(24),
         projection_hidden: photo.then_some(40),
         embedding: 32,
@@ -155,7 +156,7 @@ fn the_text_model_says_the_same_in_burn_and_in_onnx_runtime() {
     let model = write_text_model(LABELS, text, &tensors, Precision::Float32).unwrap();
 
     let features = text_features(&bert, &device);
-    let columns = heads.columns(features.clone(), Some(&words(&device)));
+    let columns = heads.columns(features.clone(), Some(&words(&device))).unwrap();
     run(&model, false, true, |outputs| {
         assert_columns_agree(outputs, &columns, true);
         assert_agree(outputs, "embedding", heads.embed(features));
@@ -172,7 +173,7 @@ fn the_image_model_says_the_same_in_burn_and_in_onnx_runtime() {
     let model = write_image_model(LABELS, image, &with_norm(tensors), Precision::Float32).unwrap();
 
     let features = photo_features(&network, &device);
-    let columns = heads.columns(features.clone(), None);
+    let columns = heads.columns(features.clone(), None).unwrap();
     run(&model, true, false, |outputs| {
         assert_columns_agree(outputs, &columns, false);
         assert_agree(outputs, "embedding", heads.embed(features));
@@ -191,7 +192,7 @@ fn the_combined_model_says_the_same_in_burn_and_in_onnx_runtime() {
     let model = write_combined_model(LABELS, image, text, &with_norm(tensors), Precision::Float32).unwrap();
 
     let features = Tensor::cat(vec![text_features(&bert, &device), photo_features(&network, &device)], 1);
-    let columns = heads.columns(features.clone(), Some(&words(&device)));
+    let columns = heads.columns(features.clone(), Some(&words(&device))).unwrap();
     run(&model, true, true, |outputs| {
         assert_columns_agree(outputs, &columns, true);
         assert_agree(outputs, "embedding", heads.embed(features));

@@ -171,7 +171,7 @@ impl<'a> Corpus<'a> {
             features: vec![view(&photos.plain), view(&photos.mirrored)],
             words: Some((
                 listings.iter().map(|&listing| text.words[listing].clone()).collect(),
-                text.idf.clone(),
+                text.idf.folded(),
             )),
             targets: listings.iter().map(|&listing| self.targets[listing]).collect(),
             anchors: Anchors::Fixed(vec![

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use marketrank::artefacts::sha256_of_file;
 
 use crate::{
@@ -18,7 +18,11 @@ use crate::{
 /// Where the pretrained weights are.
 #[derive(Debug, Clone, Args)]
 pub struct WeightsArgs {
-    /// Weights of the photo network, EfficientNet-Lite2: a file or a model of the Hugging Face hub
+    /// The photo network. Give the weights of that network too
+    #[arg(long, value_enum, default_value = "efficientnet_lite2")]
+    pub image_backbone: PhotoArchitecture,
+
+    /// Weights of the photo network: a file, or a model of the Hugging Face hub such as `timm/resnet50.a1_in1k`
     #[arg(long, default_value = ".cache/weights/efficientnet_lite2.pth", value_name = "PATH|HUB ID")]
     pub image_weights: WeightsSource,
 
@@ -36,8 +40,17 @@ pub struct WeightsArgs {
     pub hub_cache: PathBuf,
 }
 
+/// Networks for photos.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum PhotoArchitecture {
+    EfficientnetLite2,
+    Resnet50,
+}
+
 /// The photo network's weights.
 pub struct PhotoNetwork {
+    architecture: PhotoArchitecture,
     weights: StateDict,
     /// Hash of the weight file.
     pub sha256: String,
@@ -55,8 +68,10 @@ pub struct TextNetwork {
 impl WeightsArgs {
     pub fn photo_network(&self) -> Result<PhotoNetwork> {
         let files = self.image_weights.locate(&[], &self.hub())?;
-        let sha256 = sha256_of_file(&files.weights)?;
-        Ok(PhotoNetwork { weights: weights::read(&files.weights)?, sha256 })
+        let sha256 = sha256_of_file(&files.weights)
+            .with_context(|| format!("cannot read {}", files.weights.display()))?;
+        let weights = weights::read(&files.weights)?;
+        Ok(PhotoNetwork { architecture: self.image_backbone, weights, sha256 })
     }
 
     pub fn text_network(&self) -> Result<TextNetwork> {
@@ -83,7 +98,10 @@ impl WeightsArgs {
 
 impl PhotoNetwork {
     pub fn backbone(&self) -> ImageBackbone<'_> {
-        ImageBackbone::EfficientNetLite2(&self.weights)
+        match self.architecture {
+            PhotoArchitecture::EfficientnetLite2 => ImageBackbone::EfficientNetLite2(&self.weights),
+            PhotoArchitecture::Resnet50 => ImageBackbone::ResNet50(&self.weights),
+        }
     }
 }
 

@@ -16,7 +16,10 @@ use super::{
     heads::{Heads, HeadsConfig},
     losses::{contrastive, cross_entropy, pinball},
 };
-use crate::{onnx::LabelCounts, weights::StateDict};
+use crate::{
+    onnx::{LabelCounts, quantiles::QUANTILES},
+    weights::StateDict,
+};
 
 /// How to train.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
@@ -50,7 +53,8 @@ pub struct Fitted {
 pub struct Epoch {
     /// Mean over the batches.
     pub loss: f64,
-    /// Share of validation examples whose most probable category is right.
+    /// Share of validation examples whose most probable category is right; of a projection alone, of those whose nearest
+    /// anchor in the batch is their own.
     pub accuracy: f64,
 }
 
@@ -114,10 +118,17 @@ pub fn fit(
 }
 
 fn loss(config: &FitConfig, labels: LabelCounts, heads: &Heads, batch: Batch) -> Tensor<1> {
-    let columns = heads.columns(batch.features.clone(), batch.words.as_ref());
+    let embeddings = heads.embed(batch.features.clone());
+    let mut loss = Tensor::zeros([1], &embeddings.device());
+    let share = config.embedding_weight / batch.anchors.len().max(1) as f32;
+    for anchors in batch.anchors {
+        let anchors = if batch.project_anchors { heads.embed(anchors) } else { anchors };
+        loss = loss + contrastive(embeddings.clone(), anchors, batch.wanted.clone()) * share;
+    }
+    let Some(columns) = heads.columns(batch.features, batch.words.as_ref()) else { return loss };
     let everywhere = batch.has_price.ones_like();
     let category = columns.clone().narrow(1, 0, labels.categories);
-    let mut loss = cross_entropy(category, batch.category, everywhere, config.label_smoothing);
+    loss = loss + cross_entropy(category, batch.category, everywhere, config.label_smoothing);
     if labels.subcategories > 0 {
         let subcategory = columns.clone().narrow(1, labels.categories, labels.subcategories);
         let subcategory =
@@ -125,19 +136,14 @@ fn loss(config: &FitConfig, labels: LabelCounts, heads: &Heads, batch: Batch) ->
         loss = loss + subcategory * config.subcategory_weight;
     }
     if columns.dims()[1] == labels.classes_and_price() {
-        let price = columns.narrow(1, labels.classes(), 3);
+        let price = columns.narrow(1, labels.classes(), QUANTILES);
         loss = loss + pinball(price, batch.log_price, batch.has_price) * config.price_weight;
-    }
-    let embeddings = heads.embed(batch.features);
-    let share = config.embedding_weight / batch.anchors.len().max(1) as f32;
-    for anchors in batch.anchors {
-        let anchors = if batch.project_anchors { heads.embed(anchors) } else { anchors };
-        loss = loss + contrastive(embeddings.clone(), anchors, batch.wanted.clone()) * share;
     }
     loss
 }
 
-/// Share of examples whose largest category logit is the right one.
+/// Share of examples whose largest category logit is the right one or, where no categories are trained, whose nearest
+/// first anchor is of their own listing.
 fn accuracy(heads: &Heads, labels: LabelCounts, examples: &Examples, batch_size: usize) -> f64 {
     let Some(device) = heads.devices().into_iter().next() else { return 0.0 };
     let order: Vec<usize> = (0..examples.len()).collect();
@@ -145,9 +151,19 @@ fn accuracy(heads: &Heads, labels: LabelCounts, examples: &Examples, batch_size:
         .chunks(batch_size)
         .map(|indices| {
             let batch = examples.batch(indices, |_| 0, &device);
-            let logits = heads.columns(batch.features, batch.words.as_ref()).narrow(1, 0, labels.categories);
-            let predicted: Tensor<1, Int> = logits.argmax(1).squeeze_dim(1);
-            predicted.equal(batch.category).int().sum().into_scalar::<i64>()
+            let right = match heads.columns(batch.features.clone(), batch.words.as_ref()) {
+                Some(columns) => {
+                    let predicted: Tensor<1, Int> =
+                        columns.narrow(1, 0, labels.categories).argmax(1).squeeze_dim(1);
+                    predicted.equal(batch.category).int()
+                }
+                None => {
+                    let Some(anchors) = batch.anchors.into_iter().next() else { return 0 };
+                    let nearest = heads.embed(batch.features).matmul(anchors.transpose()).argmax(1);
+                    batch.wanted.gather(1, nearest).squeeze_dim::<1>(1).equal_elem(1.0).int()
+                }
+            };
+            right.sum().into_scalar::<i64>()
         })
         .sum();
     right as f64 / examples.len() as f64

@@ -17,8 +17,11 @@ use crate::{
 pub struct HeadsConfig {
     /// Features that come in.
     pub features: usize,
-    /// Columns that come out: categories, subcategories and, with text, the three of the price.
-    pub columns: usize,
+    /// How many of them, from the first on, are a text's: of L2 norm 1 together, while those of a photo are standardised.
+    pub text_features: usize,
+    /// Columns that come out: categories, subcategories and, with text, the three of the price. None where only the
+    /// projection is trained.
+    pub columns: Option<usize>,
     /// Width of the hidden layer before the columns; none means a linear model.
     pub hidden: Option<usize>,
     /// Width of the hidden layer of the projection; none means a linear one.
@@ -36,11 +39,12 @@ pub struct HeadsConfig {
 /// The trainable part of one model.
 #[derive(Module, Debug)]
 pub struct Heads {
-    columns: Mlp,
+    columns: Option<Mlp>,
     projection: Mlp,
     words: Option<WordTables>,
     dropout: Dropout,
     residual: bool,
+    text_features: usize,
 }
 
 /// Words of a batch of texts, positions that hold none at weight 0.
@@ -74,43 +78,71 @@ struct WordTables {
 impl Heads {
     /// Random dense layers, and word tables of zeros. A residual projection starts at zero: at what the features are.
     pub fn new(config: &HeadsConfig, device: &Device) -> Self {
-        let table = |rows| Param::from_tensor(Tensor::zeros([rows, config.columns], device));
         let mut projection = Mlp::new(config.features, config.projection_hidden, config.embedding, device);
         if config.residual {
             projection.start_at_zero();
         }
+        let table = |rows, columns| Param::from_tensor(Tensor::zeros([rows, columns], device));
+        let words = config.columns.zip(config.vocabulary).map(|(columns, vocabulary)| WordTables {
+            unigram: table(vocabulary, columns),
+            bigram: table(BIGRAM_BUCKETS, columns),
+        });
         Self {
-            columns: Mlp::new(config.features, config.hidden, config.columns, device),
+            columns: config.columns.map(|columns| Mlp::new(config.features, config.hidden, columns, device)),
             projection,
-            words: config
-                .vocabulary
-                .map(|vocabulary| WordTables { unigram: table(vocabulary), bigram: table(BIGRAM_BUCKETS) }),
+            words,
             dropout: DropoutConfig::new(config.dropout).init(),
             residual: config.residual,
+            text_features: config.text_features,
         }
     }
 
-    /// Features `[batch, features]` and their words to columns `[batch, columns]`.
-    pub fn columns(&self, features: Tensor<2>, words: Option<&WordBatch>) -> Tensor<2> {
-        let columns = self.columns.forward(self.dropout.forward(features));
-        match (&self.words, words) {
+    /// Features `[batch, features]` and their words to columns `[batch, columns]`; none where none are trained.
+    pub fn columns(&self, features: Tensor<2>, words: Option<&WordBatch>) -> Option<Tensor<2>> {
+        let columns = self.columns.as_ref()?.forward(self.dropout.forward(self.scaled(features)));
+        Some(match (&self.words, words) {
             (Some(tables), Some(words)) => columns + tables.forward(words, &self.dropout),
             _ => columns,
-        }
+        })
     }
 
     /// Features `[batch, features]` to embeddings `[batch, embedding]` of L2 norm 1.
     pub fn embed(&self, features: Tensor<2>) -> Tensor<2> {
-        let projected = self.projection.forward(features.clone());
-        let embedding = if self.residual { projected + features } else { projected };
+        let embedding = if self.residual {
+            self.projection.forward(features.clone()) + features
+        } else {
+            self.projection.forward(self.dropout.forward(self.scaled(features)))
+        };
         let norm = embedding.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
         embedding / norm
     }
 
+    /// Text features brought to the size of standardised ones: a step of the optimiser then moves both alike.
+    fn scaled(&self, features: Tensor<2>) -> Tensor<2> {
+        let [batch, width] = features.dims();
+        if self.text_features == 0 {
+            return features;
+        }
+        let text = features.clone().narrow(1, 0, self.text_features) * self.text_scale();
+        if self.text_features == width {
+            return text;
+        }
+        let photo = features.slice([0..batch, self.text_features..width]);
+        Tensor::cat(vec![text, photo], 1)
+    }
+
+    fn text_scale(&self) -> f32 {
+        (self.text_features as f32).sqrt()
+    }
+
+    /// The tensors as the graph writer reads them: of unscaled features.
     pub fn state_dict(&self) -> StateDict {
         let mut tensors = StateDict::default();
-        self.columns.write(&mut tensors, "heads");
-        self.projection.write(&mut tensors, "projection");
+        if let Some(columns) = &self.columns {
+            columns.write(&mut tensors, "heads", self.text_features, self.text_scale());
+        }
+        let scale = if self.residual { 1.0 } else { self.text_scale() };
+        self.projection.write(&mut tensors, "projection", self.text_features, scale);
         if let Some(WordTables { unigram, bigram }) = &self.words {
             tensors.insert("lexical.unigram", host(unigram.val()));
             tensors.insert("lexical.bigram", host(bigram.val()));
@@ -118,10 +150,12 @@ impl Heads {
         tensors
     }
 
-    /// The heads with the tensors that [`Heads::state_dict`] gave.
+    /// Heads with the tensors that [`Heads::state_dict`] gave, to be used rather than trained on.
     pub fn load(config: &HeadsConfig, tensors: &StateDict, device: &Device) -> Result<Self, StateDictError> {
-        let mut heads = Self::new(config, device);
-        heads.columns.read(tensors, "heads", device)?;
+        let mut heads = Self { text_features: 0, ..Self::new(config, device) };
+        if let Some(columns) = &mut heads.columns {
+            columns.read(tensors, "heads", device)?;
+        }
         heads.projection.read(tensors, "projection", device)?;
         if let Some(tables) = &mut heads.words {
             tables.unigram = read(tensors, "lexical.unigram", tables.unigram.dims(), device)?;
@@ -151,9 +185,15 @@ impl Mlp {
         layers.fold(first, |hidden, layer| layer.forward(relu(hidden)))
     }
 
-    fn write(&self, tensors: &mut StateDict, prefix: &str) {
+    /// Writes the layers; the first `rows` rows of the first one are multiplied by `scale`.
+    fn write(&self, tensors: &mut StateDict, prefix: &str, rows: usize, scale: f32) {
         for (index, layer) in self.layers.iter().enumerate() {
-            tensors.insert(format!("{prefix}.{index}.weight"), host(layer.weight.val()));
+            let mut weight = host(layer.weight.val());
+            if index == 0 {
+                let [_, outputs] = layer.weight.dims();
+                weight.data.iter_mut().take(rows * outputs).for_each(|value| *value *= scale);
+            }
+            tensors.insert(format!("{prefix}.{index}.weight"), weight);
             if let Some(bias) = &layer.bias {
                 tensors.insert(format!("{prefix}.{index}.bias"), host(bias.val()));
             }

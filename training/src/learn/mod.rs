@@ -7,6 +7,7 @@
 //! - [`assemble`]: the examples of each model, and which embeddings it is drawn to;
 //! - [`words`]: texts as rows of the word tables;
 //! - [`fit`]: the loop;
+//! - [`fusion`]: the text and the image model as one;
 //! - [`run`]: `marketrank-train train image|text|combined`.
 
 pub mod assemble;
@@ -14,6 +15,7 @@ pub mod backbone;
 pub mod examples;
 pub mod features;
 pub mod fit;
+pub mod fusion;
 pub mod heads;
 pub mod losses;
 pub mod run;

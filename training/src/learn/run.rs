@@ -8,17 +8,19 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use marketrank::inference::{Device as Provider, Runtime};
 use serde::Serialize;
 
 use super::{
-    assemble::{Corpus, TextEmbeddings, photo_embeddings},
-    backbone::WeightsArgs,
+    assemble::{Corpus, TextEmbeddings, TextFeatures, photo_embeddings},
+    backbone::{PhotoNetwork, WeightsArgs},
+    examples::Examples,
     features::FeatureStore,
     fit::{Epoch, FitConfig, Fitted, fit},
+    fusion::fuse,
     heads::HeadsConfig,
-    words::Idf,
 };
 use crate::{
     data::{CleanTable, Split},
@@ -56,13 +58,40 @@ pub struct TrainArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Most epochs; training ends sooner when the validation accuracy no longer rises
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    epochs: Option<u32>,
+    #[command(flatten)]
+    overrides: Overrides,
 
     /// What to train on; features are always computed by ONNX Runtime
     #[arg(long, value_enum, default_value = "cpu")]
     hardware: Hardware,
+}
+
+/// Each model has a recipe of its own; these take the place of parts of it.
+#[derive(Debug, Clone, Copy, Args)]
+struct Overrides {
+    /// Most epochs; training ends sooner when the validation accuracy no longer rises
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: Option<u32>,
+
+    /// Highest learning rate
+    #[arg(long)]
+    learning_rate: Option<f64>,
+
+    /// Share of features and of words that is left out in training, 0 to 1
+    #[arg(long)]
+    dropout: Option<f64>,
+
+    /// Decoupled weight decay
+    #[arg(long)]
+    weight_decay: Option<f32>,
+
+    /// Examples in a batch
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..))]
+    batch_size: Option<u32>,
+
+    /// Share of a label's weight that is spread over all classes
+    #[arg(long)]
+    label_smoothing: Option<f32>,
 }
 
 /// Where the other commands find what this one needs, and leave what they made.
@@ -101,64 +130,118 @@ struct RunReport<'a> {
     epochs: &'a [Epoch],
 }
 
+/// A trained model: its tensors, and how they came about.
+struct Trained {
+    tensors: StateDict,
+    fit: FitConfig,
+    fitted: Fitted,
+}
+
+/// What all three trainings share.
+struct Training<'a> {
+    args: &'a TrainArgs,
+    corpus: Corpus<'a>,
+    store: FeatureStore<'a>,
+    text: TextFeatures,
+    text_config: HeadsConfig,
+    device: Device,
+}
+
 /// Trains one model.
 ///
 /// # Errors
 /// The clean table, the weights or, for a later model, the run of an earlier one is missing; the message says which
 /// command makes it.
 pub fn train(args: &TrainArgs) -> Result<()> {
-    let CommonArgs { clean, runs, features, onnxruntime } = &args.common;
+    let CommonArgs { clean, features, onnxruntime, .. } = &args.common;
     let table = CleanTable::read(clean)?;
-    let corpus = Corpus::new(&table);
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
     let threads = available_parallelism().map_or(1, usize::from);
     let store = FeatureStore { runtime: &runtime, cache: features.clone(), threads };
+    let corpus = Corpus::new(&table);
+    let network = args.weights.text_network()?;
+    let text = corpus.text_features(&store, &network)?;
+    let backbone = network.backbone();
+    let text_config = text_heads(corpus.labels(), backbone.features()?, backbone.vocabulary()?);
     let device = args.hardware.device();
-    let labels = corpus.labels();
-
-    let text_network = args.weights.text_network()?;
-    let text = corpus.text_features(&store, &text_network)?;
-    let text_config =
-        text_heads(labels, text_network.backbone().features()?, text_network.backbone().vocabulary()?);
-    let fit_model = |config: FitConfig, heads: &HeadsConfig, train, validation| {
-        let epochs = args.epochs.map_or(config.epochs, |epochs| epochs as usize);
-        let config = FitConfig { seed: args.seed, epochs, ..config };
-        Ok::<_, anyhow::Error>((config, fit(&config, heads, labels, &train, &validation, &device)?))
+    let training = Training { args, corpus, store, text, text_config, device };
+    let trained = match args.model {
+        Model::Text => training.text()?,
+        Model::Image => training.image()?,
+        Model::Combined => training.combined()?,
     };
+    save(args, &table, trained)
+}
 
-    let (config, fitted, extra) = match args.model {
-        Model::Text => {
-            let examples = |split| corpus.text_examples(split, &text);
-            let (config, fitted) =
-                fit_model(TEXT_FIT, &text_config, examples(Split::Train), examples(Split::Validation))?;
-            (config, fitted, StateDict::default())
-        }
-        Model::Image | Model::Combined => {
-            let photo_network = args.weights.photo_network()?;
-            let photos = corpus.photo_features(&store, &photo_network)?;
-            let norm = corpus.standardisation(&photos);
-            let image_config =
-                image_heads(labels, photo_network.backbone().features(), text_config.embedding);
-            let text_heads = read_heads(runs, Model::Text)?;
-            let text_embeddings = TextEmbeddings::of(&text, &text_config, &text_heads, &device)?;
-            let (config, fitted) = if args.model == Model::Image {
-                let examples = |split| corpus.image_examples(split, &photos, &norm, &text_embeddings);
-                fit_model(IMAGE_FIT, &image_config, examples(Split::Train), examples(Split::Validation))?
-            } else {
-                let image_heads = read_heads(runs, Model::Image)?;
-                let embedded = photo_embeddings(&photos, &norm, &image_config, &image_heads, &device)?;
-                let heads = combined_heads(&text_config, &image_config, labels);
-                let examples = |split| {
-                    corpus.combined_examples(split, &text, &photos, &norm, &text_embeddings, &embedded)
-                };
-                fit_model(COMBINED_FIT, &heads, examples(Split::Train), examples(Split::Validation))?
-            };
-            let mut extra = StateDict::default();
-            norm.write(&mut extra);
-            (config, fitted, extra)
-        }
-    };
-    save(args, &table, config, fitted, &text.idf, extra)
+impl Training<'_> {
+    fn text(&self) -> Result<Trained> {
+        let examples = |split| self.corpus.text_examples(split, &self.text);
+        let (fit, fitted) = self.fit(TEXT_FIT, &self.text_config, examples)?;
+        Ok(Trained { tensors: self.text.idf.fold(fitted.tensors.clone()), fit, fitted })
+    }
+
+    fn image(&self) -> Result<Trained> {
+        let network = self.args.weights.photo_network()?;
+        let photos = self.corpus.photo_features(&self.store, &network)?;
+        let norm = self.corpus.standardisation(&photos);
+        let anchors = self.text_embeddings(&read_heads(&self.args.common.runs, Model::Text)?)?;
+        let examples = |split| self.corpus.image_examples(split, &photos, &norm, &anchors);
+        let (fit, fitted) = self.fit(IMAGE_FIT, &self.image_config(&network), examples)?;
+        let mut tensors = fitted.tensors.clone();
+        norm.write(&mut tensors);
+        Ok(Trained { tensors, fit, fitted })
+    }
+
+    fn combined(&self) -> Result<Trained> {
+        let network = self.args.weights.photo_network()?;
+        let photos = self.corpus.photo_features(&self.store, &network)?;
+        let norm = self.corpus.standardisation(&photos);
+        let image_config = self.image_config(&network);
+        let text_heads = read_heads(&self.args.common.runs, Model::Text)?;
+        let image_heads = read_heads(&self.args.common.runs, Model::Image)?;
+        let anchors = self.text_embeddings(&text_heads)?;
+        let photo_anchors = photo_embeddings(&photos, &norm, &image_config, &image_heads, &self.device)?;
+        let examples = |split| {
+            self.corpus.combined_examples(split, &self.text, &photos, &norm, &anchors, &photo_anchors)
+        };
+        let fused = fuse(
+            self.corpus.labels(),
+            (&self.text_config, &text_heads),
+            (&image_config, &image_heads),
+            &examples(Split::Validation),
+            &self.device,
+        )?;
+        println!(
+            "photo and text multiplied, the photo with weight {:.1}: validation accuracy {:.4}",
+            fused.photo_weight, fused.accuracy
+        );
+        let config = projection(&self.text_config, &image_config);
+        let (fit, fitted) = self.fit(PROJECTION_FIT, &config, examples)?;
+        let mut tensors: StateDict = fused.tensors.into_iter().chain(fitted.tensors.clone()).collect();
+        norm.write(&mut tensors);
+        Ok(Trained { tensors, fit, fitted })
+    }
+
+    fn fit(
+        &self,
+        recipe: FitConfig,
+        heads: &HeadsConfig,
+        examples: impl Fn(Split) -> Examples,
+    ) -> Result<(FitConfig, Fitted)> {
+        let recipe = FitConfig { seed: self.args.seed, ..recipe };
+        let (recipe, heads) = self.args.overrides.apply(recipe, heads);
+        let (train, validation) = (examples(Split::Train), examples(Split::Validation));
+        let fitted = fit(&recipe, &heads, self.corpus.labels(), &train, &validation, &self.device)?;
+        Ok((recipe, fitted))
+    }
+
+    fn text_embeddings(&self, heads: &StateDict) -> Result<TextEmbeddings> {
+        TextEmbeddings::of(&self.text, &self.text_config, heads, &self.device)
+    }
+
+    fn image_config(&self, network: &PhotoNetwork) -> HeadsConfig {
+        image_heads(self.corpus.labels(), network.backbone().features(), self.text_config.embedding)
+    }
 }
 
 /// The trained tensors of a model.
@@ -171,32 +254,24 @@ pub fn read_heads(runs: &Path, model: Model) -> Result<StateDict> {
         .with_context(|| format!("no {0} model is trained; run `marketrank-train train {0}`", model.name()))
 }
 
-fn save(
-    args: &TrainArgs,
-    table: &CleanTable,
-    config: FitConfig,
-    fitted: Fitted,
-    idf: &Idf,
-    extra: StateDict,
-) -> Result<()> {
-    let Fitted { tensors, epochs, best } = fitted;
+fn save(args: &TrainArgs, table: &CleanTable, trained: Trained) -> Result<()> {
+    let Trained { tensors, fit, fitted: Fitted { epochs, best, .. } } = trained;
     ensure!(!epochs.is_empty(), "no epoch was trained");
     let folder = args.common.runs.join(args.model.name());
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let report = RunReport {
         model: args.model.name(),
         data_sha256: &table.sha256,
-        fit: config,
+        fit,
         best_epoch: best,
         validation_accuracy: epochs[best].accuracy,
         epochs: &epochs,
     };
-    let tensors: StateDict = idf.fold(tensors).into_iter().chain(extra).collect();
     weights::write_safetensors(&folder.join(HEADS), &tensors, &BTreeMap::new())?;
     fs::write(folder.join(RUN), serde_json::to_vec_pretty(&report)?)
         .with_context(|| format!("cannot write {}", folder.join(RUN).display()))?;
     println!(
-        "{}: best in epoch {best} of {}, validation accuracy {:.4}; heads are in {}",
+        "{}: best in epoch {best} of {}, validation accuracy {:.4}; its heads are in {}",
         report.model,
         epochs.len(),
         report.validation_accuracy,
@@ -208,46 +283,50 @@ fn save(
 fn text_heads(labels: LabelCounts, features: usize, vocabulary: usize) -> HeadsConfig {
     HeadsConfig {
         features,
-        columns: labels.classes_and_price(),
+        text_features: features,
+        columns: Some(labels.classes_and_price()),
         hidden: None,
         projection_hidden: None,
         embedding: features,
         residual: true,
         vocabulary: Some(vocabulary),
-        dropout: 0.2,
+        dropout: 0.5,
     }
 }
 
 fn image_heads(labels: LabelCounts, features: usize, embedding: usize) -> HeadsConfig {
     HeadsConfig {
         features,
-        columns: labels.classes(),
+        text_features: 0,
+        columns: Some(labels.classes()),
         hidden: Some(512),
         projection_hidden: Some(1_024),
         embedding,
         residual: false,
         vocabulary: None,
-        dropout: 0.4,
+        dropout: 0.6,
     }
 }
 
-fn combined_heads(text: &HeadsConfig, image: &HeadsConfig, labels: LabelCounts) -> HeadsConfig {
+/// The combined model's own part: its other heads are those of the text and the image model.
+fn projection(text: &HeadsConfig, image: &HeadsConfig) -> HeadsConfig {
     HeadsConfig {
         features: text.features + image.features,
-        columns: labels.classes_and_price(),
-        hidden: Some(512),
+        text_features: text.features,
+        columns: None,
+        hidden: None,
         projection_hidden: Some(1_024),
         embedding: text.embedding,
         residual: false,
-        vocabulary: text.vocabulary,
-        dropout: 0.4,
+        vocabulary: None,
+        dropout: 0.2,
     }
 }
 
 const TEXT_FIT: FitConfig = FitConfig {
     epochs: 20,
     batch_size: 128,
-    learning_rate: 4e-3,
+    learning_rate: 1.5e-3,
     weight_decay: 1e-2,
     label_smoothing: 0.05,
     subcategory_weight: 0.5,
@@ -257,9 +336,23 @@ const TEXT_FIT: FitConfig = FitConfig {
     seed: 0,
 };
 
-const IMAGE_FIT: FitConfig = FitConfig { epochs: 20, learning_rate: 1e-3, weight_decay: 5e-2, ..TEXT_FIT };
+const IMAGE_FIT: FitConfig = FitConfig { epochs: 20, learning_rate: 5e-4, weight_decay: 5e-2, ..TEXT_FIT };
 
-const COMBINED_FIT: FitConfig = FitConfig { epochs: 12, learning_rate: 1.5e-3, ..TEXT_FIT };
+const PROJECTION_FIT: FitConfig = FitConfig { learning_rate: 1e-3, ..TEXT_FIT };
+
+impl Overrides {
+    fn apply(self, fit: FitConfig, heads: &HeadsConfig) -> (FitConfig, HeadsConfig) {
+        let fit = FitConfig {
+            epochs: self.epochs.map_or(fit.epochs, |epochs| epochs as usize),
+            learning_rate: self.learning_rate.unwrap_or(fit.learning_rate),
+            weight_decay: self.weight_decay.unwrap_or(fit.weight_decay),
+            batch_size: self.batch_size.map_or(fit.batch_size, |size| size as usize),
+            label_smoothing: self.label_smoothing.unwrap_or(fit.label_smoothing),
+            ..fit
+        };
+        (fit, HeadsConfig { dropout: self.dropout.unwrap_or(heads.dropout), ..*heads })
+    }
+}
 
 impl Model {
     pub fn name(self) -> &'static str {

@@ -49,6 +49,11 @@ impl Idf {
         Self { unigram: vec![1.0; vocabulary], bigram: vec![1.0; BIGRAM_BUCKETS] }
     }
 
+    /// As many rows that all count the same: for tables with the frequencies folded in.
+    pub fn folded(&self) -> Self {
+        Self::uniform(self.unigram.len())
+    }
+
     /// Counted over the training texts.
     pub fn over<'a>(texts: impl Iterator<Item = &'a Words>, vocabulary: usize) -> Self {
         let (mut unigram, mut bigram) = (vec![0_u32; vocabulary], vec![0_u32; BIGRAM_BUCKETS]);
