@@ -7,7 +7,7 @@ pub enum WeightsError {
     #[error("cannot read the weights in {path}: {source}")]
     Unreadable { path: PathBuf, source: io::Error },
     #[error(
-        "{path} is neither a safetensors nor a PyTorch file; is it a Git LFS pointer or a web page saved under that name?"
+        "{path} is neither a safetensors nor a PyTorch file; a Git LFS pointer or a web page under that name?"
     )]
     Unrecognised { path: PathBuf },
     #[error("{path} is not a whole safetensors file: {source}; fetch it again")]

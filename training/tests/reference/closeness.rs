@@ -8,10 +8,10 @@ pub fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
     }
 }
 
-/// The mean and the population standard deviation.
+/// The mean and the standard deviation, of which PyTorch's `std` is the unbiased estimate.
 pub fn mean_and_deviation(values: &[f32]) -> [f32; 2] {
     let count = values.len() as f64;
     let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / count;
-    let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / count;
+    let variance = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>() / (count - 1.0);
     [mean as f32, variance.sqrt() as f32]
 }

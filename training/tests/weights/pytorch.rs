@@ -65,7 +65,7 @@ fn a_command_in_place_of_the_weights_is_refused_by_name_and_not_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.pth");
     let trace = folder.path().join("the-pickle-was-run");
-    fs::write(&path, format!("cposix\nsystem\n(S'touch {}'\ntR.", trace.display())).unwrap();
+    fs::write(&path, format!("cposix\nsystem\n(Vtouch {}\ntR.", trace.display())).unwrap();
 
     let refusal = read(&path).unwrap_err();
 
