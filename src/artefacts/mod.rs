@@ -27,8 +27,8 @@ pub struct Artefacts {
 /// Why an artefact folder cannot be used. Every message names the file and says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtefactError {
-    #[error("cannot read {path}: {source}; give the folder of the models with --models")]
-    Unreadable { path: PathBuf, source: io::Error },
+    #[error("cannot read {path}: {error}; give the folder of the models with --models")]
+    Unreadable { path: PathBuf, error: io::Error },
     #[error("{path} is no manifest this build understands: {reason}; export the models again")]
     Manifest { path: PathBuf, reason: String },
     #[error(
@@ -42,8 +42,8 @@ impl Artefacts {
     pub fn load(folder: impl Into<PathBuf>) -> Result<Self, ArtefactError> {
         let folder = folder.into();
         let path = folder.join(MANIFEST);
-        let json = std::fs::read(&path)
-            .map_err(|source| ArtefactError::Unreadable { path: path.clone(), source })?;
+        let json =
+            std::fs::read(&path).map_err(|error| ArtefactError::Unreadable { path: path.clone(), error })?;
         let refuse = |reason: String| ArtefactError::Manifest { path: path.clone(), reason };
         let manifest: Manifest = serde_json::from_slice(&json).map_err(|e| refuse(e.to_string()))?;
         manifest.validate().map_err(refuse)?;
@@ -70,7 +70,7 @@ impl Artefacts {
         match sha256_of_file(&path) {
             Ok(found) if found == entry.sha256 => Ok(()),
             Ok(found) => Err(ArtefactError::Altered { path, found, expected: entry.sha256.clone() }),
-            Err(source) => Err(ArtefactError::Unreadable { path, source }),
+            Err(error) => Err(ArtefactError::Unreadable { path, error }),
         }
     }
 }

@@ -39,7 +39,7 @@ pub enum RuntimeError {
         "--device cuda was demanded, but {reason}; install onnxruntime-gpu and the CUDA libraries, or use --device auto"
     )]
     NoCuda { reason: String },
-    #[error("ONNX Runtime does not start: {0}")]
+    #[error("ONNX Runtime does not start")]
     Environment(#[from] ort::Error),
 }
 

@@ -180,7 +180,12 @@ fn check_outlet(outlets: &[Outlet], name: &str, ty: TensorElementType, shape: &[
         return Err(format!("it has no input or output {name:?}"));
     };
     let found = outlet.dtype();
-    if found.tensor_type() == Some(ty) && found.tensor_shape().is_some_and(|found| **found == *shape) {
+    // A dimension that the file leaves open takes any size, so also the one that is wanted.
+    let fits = |found: &[i64]| {
+        found.len() == shape.len()
+            && found.iter().zip(shape).all(|(found, wanted)| *found == -1 || found == wanted)
+    };
+    if found.tensor_type() == Some(ty) && found.tensor_shape().is_some_and(|found| fits(found)) {
         return Ok(());
     }
     Err(format!("{name:?} is {found}, expected {ty} {shape:?} (-1 is any size)"))

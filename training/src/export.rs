@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use marketrank::{
     artefacts::{FORMAT, FileEntry, MANIFEST, Manifest, Metrics, ModelEntry, Models, sha256_of_file},
-    inference::Model,
+    inference::{Device, Model, Runtime},
 };
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -62,7 +62,7 @@ pub struct ExportArgs {
 ///
 /// # Errors
 /// A model was not trained, does not fit its network, or does not run; or the disk is full. The old folder stays.
-pub async fn export(args: &ExportArgs) -> Result<()> {
+pub fn export(args: &ExportArgs) -> Result<()> {
     let table = CleanTable::read(&args.common.clean)?;
     let photo_network = args.weights.photo_network()?;
     let text_network = args.weights.text_network()?;
@@ -82,9 +82,12 @@ pub async fn export(args: &ExportArgs) -> Result<()> {
     let mut manifest = draft(&table, &photo_network, &text_network, args.precision, folder)?;
     write_manifest(folder, &manifest)?;
 
-    let inference = open_models(folder, &args.common.onnxruntime)?;
+    let runtime = Runtime::load(&args.common.onnxruntime, Device::Auto)?;
+    let requests = tokio::runtime::Runtime::new().context("no runtime for the requests")?;
+    let inference = open_models(folder, &runtime)?;
     for model in MODELS {
-        let calibration = Calibration::fit(&answers(&inference, &table, Split::Validation, model).await?);
+        let calibration =
+            Calibration::fit(&requests.block_on(answers(&inference, &table, Split::Validation, model))?);
         let entry = entry_mut(&mut manifest, model);
         entry.temperature = calibration.temperature;
         entry.review_threshold = calibration.review_threshold;
@@ -92,8 +95,8 @@ pub async fn export(args: &ExportArgs) -> Result<()> {
     // The temperature is the manifest's: the models must be opened with it to be measured with it.
     write_manifest(folder, &manifest)?;
     drop(inference);
-    let inference = open_models(folder, &args.common.onnxruntime)?;
-    let measured = measure_all(&inference, &table, Split::Test).await?;
+    let inference = open_models(folder, &runtime)?;
+    let measured = requests.block_on(measure_all(&inference, &table, Split::Test))?;
     for Measured { model, metrics, .. } in &measured {
         entry_mut(&mut manifest, *model).metrics = rounded(metrics);
     }

@@ -32,11 +32,10 @@ enum Command {
     Evaluate(EvaluateArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match telemetry::init(LogFormat::Text, "warn") {
-        Ok(()) => run(cli.command).await,
+        Ok(()) => run(cli.command),
         Err(error) => Err(error),
     };
     match outcome {
@@ -48,14 +47,14 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<()> {
+fn run(command: Command) -> Result<()> {
     match command {
         Command::Prepare(args) => {
             println!("{}", prepare(&args)?);
             Ok(())
         }
         Command::Train(args) => train(&args),
-        Command::Export(args) => export(&args).await,
-        Command::Evaluate(args) => evaluate(&args).await,
+        Command::Export(args) => export(&args),
+        Command::Evaluate(args) => evaluate(&args),
     }
 }

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use marketrank::{
     artefacts::Artefacts,
-    inference::{Device, Inference, InferenceOptions, Model, Outputs, Runtime},
+    inference::{Inference, InferenceOptions, Model, Outputs, Runtime},
     intake::{Intake, MAX_PHOTOS},
     preprocess::PhotoLimits,
 };
@@ -39,16 +39,15 @@ pub struct Answer {
 }
 
 /// Opens the models of a folder for measuring.
-pub fn open_models(models: &Path, onnxruntime: &Path) -> Result<Arc<Inference>> {
+pub fn open_models(models: &Path, runtime: &Runtime) -> Result<Arc<Inference>> {
     let artefacts = Artefacts::load(models)?;
-    let runtime = Runtime::load(onnxruntime, Device::Auto)?;
     let options = InferenceOptions {
         workers: 1,
         threads: available_parallelism().map_or(1, usize::from),
         max_batch: 16,
         queue: IN_FLIGHT * MAX_PHOTOS,
     };
-    Ok(Arc::new(Inference::start(&artefacts, &runtime, options)?))
+    Ok(Arc::new(Inference::start(&artefacts, runtime, options)?))
 }
 
 /// What a model says of a split: of each photo (image), of each listing's text (text), or of each listing with photos,

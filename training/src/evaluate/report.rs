@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use marketrank::{
     artefacts::Metrics,
-    inference::{Inference, Model, Outputs},
+    inference::{Device, Inference, Model, Outputs, Runtime},
 };
 
 use super::{
@@ -52,10 +52,11 @@ pub struct Measured {
 ///
 /// # Errors
 /// The table or the models cannot be read, or the manifest's metrics are not reproduced.
-pub async fn evaluate(args: &EvaluateArgs) -> Result<()> {
+pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let table = CleanTable::read(&args.common.clean)?;
-    let inference = open_models(&args.models, &args.common.onnxruntime)?;
-    let measured = measure_all(&inference, &table, Split::Test).await?;
+    let runtime = Runtime::load(&args.common.onnxruntime, Device::Auto)?;
+    let inference = open_models(&args.models, &runtime)?;
+    let measured = tokio::runtime::Runtime::new()?.block_on(measure_all(&inference, &table, Split::Test))?;
     println!("test split of {}, models {}", args.common.clean.display(), inference.manifest().version);
     println!("{}", Table(&measured));
     ensure!(

@@ -7,6 +7,7 @@
 //! - [`assemble`]: the examples of each model, and which embeddings it is drawn to;
 //! - [`words`]: texts as rows of the word tables;
 //! - [`fit`]: the loop;
+//! - [`price_band`]: the price quantiles, brought to the width they claim;
 //! - [`fusion`]: the text and the image model as one;
 //! - [`run`]: `marketrank-train train image|text|combined`.
 
@@ -18,6 +19,7 @@ pub mod fit;
 pub mod fusion;
 pub mod heads;
 pub mod losses;
+pub mod price_band;
 pub mod run;
 pub mod words;
 

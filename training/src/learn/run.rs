@@ -21,6 +21,7 @@ use super::{
     fit::{Epoch, FitConfig, Fitted, fit},
     fusion::fuse,
     heads::HeadsConfig,
+    price_band,
 };
 use crate::{
     data::{CleanTable, Split},
@@ -177,7 +178,17 @@ impl Training<'_> {
     fn text(&self) -> Result<Trained> {
         let examples = |split| self.corpus.text_examples(split, &self.text);
         let (fit, fitted) = self.fit(TEXT_FIT, &self.text_config, examples)?;
-        Ok(Trained { tensors: self.text.idf.fold(fitted.tensors.clone()), fit, fitted })
+        let tensors = self.text.idf.fold(fitted.tensors.clone());
+        let mut validation = examples(Split::Validation);
+        validation.words = validation.words.map(|(words, idf)| (words, idf.folded()));
+        let tensors = price_band::calibrate(
+            tensors,
+            &self.text_config,
+            self.corpus.labels(),
+            &validation,
+            &self.device,
+        )?;
+        Ok(Trained { tensors, fit, fitted })
     }
 
     fn image(&self) -> Result<Trained> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 /// Why a weight file cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    #[error("cannot read the weights in {path}: {source}")]
+    #[error("cannot read the weights in {path}")]
     Unreadable { path: PathBuf, source: io::Error },
     #[error(
         "{path} is neither a safetensors nor a PyTorch file; a Git LFS pointer or a web page under that name?"
@@ -28,7 +28,7 @@ pub enum WeightsError {
     Oversized { path: PathBuf, tensor_bytes: u64, file_bytes: u64 },
     #[error("{path} holds no float tensor")]
     Empty { path: PathBuf },
-    #[error("cannot write the weights to {path}: {source}")]
+    #[error("cannot write the weights to {path}")]
     Unwritable { path: PathBuf, source: io::Error },
 }
 

@@ -42,9 +42,9 @@ fn layer_norm_eps() -> f64 {
 /// Why a `config.json` does not describe a network that can be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BertConfigError {
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("{path} is not the config.json of a BertModel: {source}")]
+    #[error("{path} is not the config.json of a BertModel")]
     Malformed { path: PathBuf, source: serde_json::Error },
     #[error("{path}: {field} is {value}, and only {accepted} works here")]
     Unsupported { path: PathBuf, field: &'static str, value: String, accepted: String },
