@@ -20,7 +20,7 @@ struct Cli {
     log_format: LogFormat,
 
     /// What to log: a level, or a level per module (`marketrank=debug,warn`)
-    #[arg(long, global = true, env = "MARKETRANK_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, global = true, env = "MARKETRANK_LOG", default_value = telemetry::DEFAULT_FILTER, value_name = "FILTER")]
     log: String,
 
     #[command(subcommand)]

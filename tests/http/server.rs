@@ -11,7 +11,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Parser;
 use marketrank::{
     api::{self, AppState, PhotoFetcher},
-    config::ServeConfig,
+    config::{CatalogueConfig, ServeConfig},
+    inference::Inference,
     intake::Intake,
     serve::{open_catalogue, open_models},
 };
@@ -26,6 +27,10 @@ struct Cli {
     config: ServeConfig,
 }
 
+/// The models, opened once: a process may have one ONNX Runtime.
+static MODELS: LazyLock<Arc<Inference>> =
+    LazyLock::new(|| open_models(&config(&[]).models).expect("run `make setup`"));
+
 static SERVER: LazyLock<SocketAddr> = LazyLock::new(|| start(&["--fetch-private"]));
 
 /// Path of a file of the repository.
@@ -33,28 +38,24 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The configuration of `serve` with these flags.
+fn config(flags: &[&str]) -> ServeConfig {
+    let models = repository("models").display().to_string();
+    let library = repository(".cache/onnxruntime/libonnxruntime.so").display().to_string();
+    let fixed = ["serve", "--models", &models, "--onnxruntime", &library, "--threads", "1"];
+    Cli::parse_from(fixed.iter().chain(flags)).config
+}
+
 /// Starts a server that lives as long as the tests, with further flags of `serve`.
 pub fn start(flags: &[&str]) -> SocketAddr {
     let (sender, address) = mpsc::channel();
-    let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+    let config = config(flags);
     thread::spawn(move || {
         let folder = TempDir::new().unwrap();
-        let mut arguments: Vec<String> = vec![
-            "serve".into(),
-            "--models".into(),
-            repository("models").display().to_string(),
-            "--onnxruntime".into(),
-            repository(".cache/onnxruntime/libonnxruntime.so").display().to_string(),
-            "--data-dir".into(),
-            folder.path().join("catalogue").display().to_string(),
-            "--threads".into(),
-            "1".into(),
-        ];
-        arguments.extend(flags);
-        let config = Cli::parse_from(arguments).config;
+        let place = CatalogueConfig { data_dir: folder.path().join("catalogue") };
         tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let inference = open_models(&config.models).unwrap();
-            let catalogue = open_catalogue(&config.catalogue, &inference).unwrap();
+            let inference = Arc::clone(&MODELS);
+            let catalogue = open_catalogue(&place, &inference).unwrap();
             let photos = PhotoFetcher::new(&config.limits).unwrap();
             let intake = Intake::new(Arc::clone(&inference), config.limits.photo_limits());
             let state = AppState::new(inference, intake, catalogue, photos, config.limits.timeout());
@@ -63,7 +64,7 @@ pub fn start(flags: &[&str]) -> SocketAddr {
             axum::serve(listener, api::router(state, config.limits.max_body_bytes())).await.unwrap();
         });
     });
-    address.recv().expect("the server starts: run `make setup`")
+    address.recv().unwrap()
 }
 
 /// Address of a route on the tests' shared server.

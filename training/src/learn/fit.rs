@@ -5,7 +5,7 @@ use burn::{
     grad_clipping::GradientClippingConfig,
     module::Module,
     optim::{AdamWConfig, GradientsParams},
-    tensor::{Device, Int, Tensor},
+    tensor::{Bool, Device, Tensor},
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::{Rng, SeedableRng, seq::SliceRandom};
@@ -54,18 +54,19 @@ pub struct Epoch {
     /// Mean over the batches.
     pub loss: f64,
     /// Share of validation examples whose most probable category is right; of a projection alone, of those whose nearest
-    /// anchor in the batch is their own.
+    /// anchors in the batch are their own.
     pub accuracy: f64,
 }
 
-/// Trains heads on `train` and keeps those of the epoch with the best accuracy on `validation`. The same seed gives the
-/// same heads.
+/// Trains heads on `train` and keeps those of the epoch with the best accuracy on `validation`. They start at the tensors
+/// of `start`, or else at random. The same seed gives the same heads.
 ///
 /// # Errors
-/// A split has no examples, or the loss is no number any more.
+/// A split has no examples, the start does not fit the heads, or the loss is no number any more.
 pub fn fit(
     config: &FitConfig,
     heads_config: &HeadsConfig,
+    start: Option<&StateDict>,
     labels: LabelCounts,
     train: &Examples,
     validation: &Examples,
@@ -76,7 +77,10 @@ pub fn fit(
     let device = device.clone().autodiff();
     device.seed(config.seed);
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-    let mut heads = Heads::new(heads_config, &device);
+    let mut heads = match start {
+        Some(tensors) => Heads::load(heads_config, tensors, &device)?,
+        None => Heads::new(heads_config, &device),
+    };
     let mut optimizer = AdamWConfig::new()
         .with_weight_decay(config.weight_decay)
         .with_grad_clipping(Some(GradientClippingConfig::Norm(1.0)))
@@ -143,30 +147,36 @@ fn loss(config: &FitConfig, labels: LabelCounts, heads: &Heads, batch: Batch) ->
 }
 
 /// Share of examples whose largest category logit is the right one or, where no categories are trained, whose nearest
-/// first anchor is of their own listing.
+/// anchors are of their own listing: the mean over the sets of anchors.
 fn accuracy(heads: &Heads, labels: LabelCounts, examples: &Examples, batch_size: usize) -> f64 {
     let Some(device) = heads.devices().into_iter().next() else { return 0.0 };
     let order: Vec<usize> = (0..examples.len()).collect();
-    let right: i64 = order
+    let right: f64 = order
         .chunks(batch_size)
         .map(|indices| {
             let batch = examples.batch(indices, |_| 0, &device);
-            let right = match heads.columns(batch.features.clone(), batch.words.as_ref()) {
+            match heads.columns(batch.features.clone(), batch.words.as_ref()) {
                 Some(columns) => {
-                    let predicted: Tensor<1, Int> =
-                        columns.narrow(1, 0, labels.categories).argmax(1).squeeze_dim(1);
-                    predicted.equal(batch.category).int()
+                    let predicted = columns.narrow(1, 0, labels.categories).argmax(1).squeeze_dim::<1>(1);
+                    count(predicted.equal(batch.category))
                 }
                 None => {
-                    let Some(anchors) = batch.anchors.into_iter().next() else { return 0 };
-                    let nearest = heads.embed(batch.features).matmul(anchors.transpose()).argmax(1);
-                    batch.wanted.gather(1, nearest).squeeze_dim::<1>(1).equal_elem(1.0).int()
+                    let embeddings = heads.embed(batch.features);
+                    let sets = batch.anchors.len().max(1) as f64;
+                    let found = batch.anchors.into_iter().map(|anchors| {
+                        let nearest = embeddings.clone().matmul(anchors.transpose()).argmax(1);
+                        count(batch.wanted.clone().gather(1, nearest).squeeze_dim::<1>(1).equal_elem(1.0))
+                    });
+                    found.sum::<f64>() / sets
                 }
-            };
-            right.sum().into_scalar::<i64>()
+            }
         })
         .sum();
-    right as f64 / examples.len() as f64
+    right / examples.len() as f64
+}
+
+fn count(holds: Tensor<1, Bool>) -> f64 {
+    holds.int().sum().into_scalar::<i64>() as f64
 }
 
 fn progress_bar(batches: usize) -> ProgressBar {

@@ -19,7 +19,7 @@ use super::{
     examples::Examples,
     features::FeatureStore,
     fit::{Epoch, FitConfig, Fitted, fit},
-    fusion::fuse,
+    fusion::{fuse, text_alone},
     heads::HeadsConfig,
     price_band,
 };
@@ -177,7 +177,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
 impl Training<'_> {
     fn text(&self) -> Result<Trained> {
         let examples = |split| self.corpus.text_examples(split, &self.text);
-        let (fit, fitted) = self.fit(TEXT_FIT, &self.text_config, examples)?;
+        let (fit, fitted) = self.fit(TEXT_FIT, &self.text_config, None, examples)?;
         let tensors = self.text.idf.fold(fitted.tensors.clone());
         let mut validation = examples(Split::Validation);
         validation.words = validation.words.map(|(words, idf)| (words, idf.folded()));
@@ -197,7 +197,7 @@ impl Training<'_> {
         let norm = self.corpus.standardisation(&photos);
         let anchors = self.text_embeddings(&read_heads(&self.args.common.runs, Model::Text)?)?;
         let examples = |split| self.corpus.image_examples(split, &photos, &norm, &anchors);
-        let (fit, fitted) = self.fit(IMAGE_FIT, &self.image_config(&network), examples)?;
+        let (fit, fitted) = self.fit(IMAGE_FIT, &self.image_config(&network), None, examples)?;
         let mut tensors = fitted.tensors.clone();
         norm.write(&mut tensors);
         Ok(Trained { tensors, fit, fitted })
@@ -227,7 +227,8 @@ impl Training<'_> {
             fused.photo_weight, fused.accuracy
         );
         let config = projection(&self.text_config, &image_config);
-        let (fit, fitted) = self.fit(PROJECTION_FIT, &config, examples)?;
+        let start = text_alone(&text_heads, self.text_config.features, image_config.features)?;
+        let (fit, fitted) = self.fit(PROJECTION_FIT, &config, Some(&start), examples)?;
         let mut tensors: StateDict = fused.tensors.into_iter().chain(fitted.tensors.clone()).collect();
         norm.write(&mut tensors);
         Ok(Trained { tensors, fit, fitted })
@@ -237,12 +238,13 @@ impl Training<'_> {
         &self,
         recipe: FitConfig,
         heads: &HeadsConfig,
+        start: Option<&StateDict>,
         examples: impl Fn(Split) -> Examples,
     ) -> Result<(FitConfig, Fitted)> {
         let recipe = FitConfig { seed: self.args.seed, ..recipe };
         let (recipe, heads) = self.args.overrides.apply(recipe, heads);
         let (train, validation) = (examples(Split::Train), examples(Split::Validation));
-        let fitted = fit(&recipe, &heads, self.corpus.labels(), &train, &validation, &self.device)?;
+        let fitted = fit(&recipe, &heads, start, self.corpus.labels(), &train, &validation, &self.device)?;
         Ok((recipe, fitted))
     }
 
@@ -323,14 +325,14 @@ fn image_heads(labels: LabelCounts, features: usize, embedding: usize) -> HeadsC
 fn projection(text: &HeadsConfig, image: &HeadsConfig) -> HeadsConfig {
     HeadsConfig {
         features: text.features + image.features,
-        text_features: text.features,
+        text_features: 0,
         columns: None,
         hidden: None,
-        projection_hidden: Some(1_024),
+        projection_hidden: None,
         embedding: text.embedding,
         residual: false,
         vocabulary: None,
-        dropout: 0.2,
+        dropout: 0.1,
     }
 }
 
@@ -349,7 +351,7 @@ const TEXT_FIT: FitConfig = FitConfig {
 
 const IMAGE_FIT: FitConfig = FitConfig { epochs: 20, learning_rate: 5e-4, weight_decay: 5e-2, ..TEXT_FIT };
 
-const PROJECTION_FIT: FitConfig = FitConfig { learning_rate: 1e-3, ..TEXT_FIT };
+const PROJECTION_FIT: FitConfig = FitConfig { learning_rate: 1e-4, embedding_weight: 1.0, ..TEXT_FIT };
 
 impl Overrides {
     fn apply(self, fit: FitConfig, heads: &HeadsConfig) -> (FitConfig, HeadsConfig) {
