@@ -1,5 +1,5 @@
 # Every command works on a fresh Debian with Rust, Python 3 and pip. DATA is the folder of the real listings
-# (Products.csv, Images.csv, images/); only prepare, train and evaluate need it.
+# (Products.csv, Images.csv, images/); only prepare and what follows it need it.
 
 CARGO  ?= cargo
 DATA   ?= ../shared/data/marketplace
@@ -20,7 +20,6 @@ run: sample ## Set everything up and serve the sample listings on port 8080
 test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP against the real models
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
-	$(CARGO) build --release --locked --workspace
 	$(CARGO) test --release --locked --workspace
 
 setup: ## Bring the ONNX Runtime library
@@ -38,18 +37,18 @@ sample: build
 prepare: build ## Clean and split the listings in DATA
 	$(MARKETRANK_TRAIN) prepare --data $(DATA) --out $(CLEAN)
 
-train: build weights ## Train the three models on the prepared listings
+train: prepare weights ## Train the three models on the prepared listings
 	$(MARKETRANK_TRAIN) train text --clean $(CLEAN)
 	$(MARKETRANK_TRAIN) train image --clean $(CLEAN)
 	$(MARKETRANK_TRAIN) train combined --clean $(CLEAN)
 
-export: build ## Write the trained models to models/
+export: prepare weights ## Write the trained models to models/
 	$(MARKETRANK_TRAIN) export --clean $(CLEAN)
 
-evaluate: build ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
+evaluate: prepare ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
 	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN)
 
-import: build ## Fill the catalogue with the prepared listings
+import: prepare ## Fill the catalogue with the prepared listings
 	$(MARKETRANK) import $(CLEAN)/products.csv --photos $(CLEAN)/photos
 
 openapi: build ## Write openapi/openapi.json

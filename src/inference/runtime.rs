@@ -8,7 +8,7 @@ use ort::{
     ep::{self, ExecutionProvider},
     session::{Session, builder::GraphOptimizationLevel},
 };
-use tracing::{info, warn};
+use tracing::info;
 
 /// Where the models run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -58,7 +58,7 @@ impl Runtime {
             if device == Device::Cuda {
                 return Err(RuntimeError::NoCuda { reason });
             }
-            warn!(%reason, "no CUDA device, the models run on the CPU");
+            info!(%reason, "no CUDA device, the models run on the CPU");
             runtime.cuda = false;
         }
         info!(library = %library.display(), device = runtime.device(), "ONNX Runtime is loaded");
