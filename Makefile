@@ -20,7 +20,7 @@ run: sample ## Set everything up and serve the sample listings on port 8080
 test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP against the real models
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
-	$(CARGO) test --release --locked --workspace
+	$(CARGO) test --release --locked --workspace --lib --bins --tests
 
 setup: ## Bring the ONNX Runtime library
 	@./setup/onnxruntime.sh

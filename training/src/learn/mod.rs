@@ -9,6 +9,7 @@
 //! - [`fit`]: the loop;
 //! - [`price_band`]: the price quantiles, brought to the width they claim;
 //! - [`fusion`]: the text and the image model as one;
+//! - [`recipes`]: what each model is trained with;
 //! - [`run`]: `marketrank-train train image|text|combined`.
 
 pub mod assemble;
@@ -20,6 +21,7 @@ pub mod fusion;
 pub mod heads;
 pub mod losses;
 pub mod price_band;
+pub mod recipes;
 pub mod run;
 pub mod words;
 
