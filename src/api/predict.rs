@@ -233,6 +233,15 @@ async fn read_form(state: &AppState, request: Request) -> Result<Listing, ApiErr
     let mut form = Multipart::from_request(request, state)
         .await
         .map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
+    let listing = read_fields(&mut form).await;
+    if listing.is_err() {
+        // A client that is still sending would meet a closed connection instead of the answer. The body's limit bounds this.
+        while let Ok(Some(_)) = form.next_field().await {}
+    }
+    listing
+}
+
+async fn read_fields(form: &mut Multipart) -> Result<Listing, ApiError> {
     let mut listing = Listing::default();
     while let Some(field) = form.next_field().await.map_err(form_error)? {
         match field.name().unwrap_or_default().to_owned().as_str() {
