@@ -16,7 +16,7 @@ use crate::{
 
 pub use outputs::{Outputs, mean_embedding, normalise};
 use pool::Pool;
-pub use prediction::{CategoryProbability, Prediction, PriceBand};
+pub use prediction::{CategoryProbability, Prediction, PriceBand, category_probabilities};
 pub use runtime::{Device, Runtime, RuntimeError};
 pub use session::{Example, ModelSession};
 

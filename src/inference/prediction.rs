@@ -1,6 +1,6 @@
 //! What outputs mean: calibrated probabilities, a subcategory inside the category, a price band.
 
-use super::{Inferred, Model};
+use super::{Inferred, Model, Outputs};
 use crate::artefacts::Manifest;
 
 /// The answer to "which category is this listing?".
@@ -37,10 +37,9 @@ pub struct PriceBand {
 }
 
 impl Prediction {
-    /// Averages the probabilities over the rows (the photos), as the design demands of a listing with several.
     pub(super) fn new(manifest: &Manifest, inferred: &Inferred, top_k: usize) -> Self {
         let entry = manifest.model(inferred.model);
-        let probabilities = mean(inferred.rows.iter().map(|row| softmax(&row.logits, entry.temperature)));
+        let probabilities = category_probabilities(&inferred.rows, entry.temperature);
         let mut ranked: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let label = |index: usize| manifest.categories.get(index).cloned().unwrap_or_default();
@@ -61,6 +60,14 @@ impl Prediction {
             confidence,
         }
     }
+}
+
+/// Probability of each category: the softmax of the mean logits over the rows (the photos of a listing) at a temperature.
+///
+/// The mean of logits, and not of probabilities, is the product of what each photo says (Hinton 2002): one photo that
+/// rules a category out is heard, however undecided the others are.
+pub fn category_probabilities(rows: &[Outputs], temperature: f32) -> Vec<f32> {
+    softmax(&mean(rows.iter().map(|row| row.logits.clone())), temperature)
 }
 
 fn subcategory_within(manifest: &Manifest, category: &str, inferred: &Inferred) -> Option<String> {

@@ -22,19 +22,16 @@ use crate::{
     evaluate::{
         answers::{answers, open_models},
         calibration::Calibration,
-        report::{MODELS, Measured, measure_all},
+        report::{MODELS, Measured, measure},
     },
     learn::{
         IMAGE_INPUT, TEXT_INPUT,
         backbone::{PhotoNetwork, TextNetwork, WeightsArgs},
-        run::{self, CommonArgs, read_heads},
+        run::CommonArgs,
+        trained::{Trained, read_photo_weights},
     },
     model_card::model_card,
-    onnx::{
-        LabelCounts, Precision, file,
-        listing::{write_combined_model, write_image_model, write_text_model},
-    },
-    weights::StateDict,
+    onnx::{LabelCounts, Precision, file, listing::PhotoWeights},
 };
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -64,8 +61,9 @@ pub struct ExportArgs {
 /// A model was not trained, does not fit its network, or does not run; or the disk is full. The old folder stays.
 pub fn export(args: &ExportArgs) -> Result<()> {
     let table = CleanTable::read(&args.common.clean)?;
-    let photo_network = args.weights.photo_network()?;
-    let text_network = args.weights.text_network()?;
+    let labels = LabelCounts { categories: table.categories.len(), subcategories: table.subcategories.len() };
+    let trained = Trained::read(&args.weights, &args.common.runs, labels)?;
+    let photo_weights = read_photo_weights(&args.common.runs)?;
     let parent = match args.models.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -76,18 +74,18 @@ pub fn export(args: &ExportArgs) -> Result<()> {
         .with_context(|| format!("cannot write beside {}", args.models.display()))?;
     let folder = staging.path();
 
-    write_models(args, &table, &photo_network, &text_network, folder)?;
-    fs::copy(&text_network.tokenizer, folder.join(TOKENIZER))
-        .with_context(|| format!("cannot copy {}", text_network.tokenizer.display()))?;
-    let mut manifest = draft(&table, &photo_network, &text_network, args.precision, folder)?;
+    write_models(&trained, photo_weights, args.precision, folder)?;
+    fs::copy(&trained.text.tokenizer, folder.join(TOKENIZER))
+        .with_context(|| format!("cannot copy {}", trained.text.tokenizer.display()))?;
+    let mut manifest = draft(&table, &trained.photo, &trained.text, args.precision, folder)?;
     write_manifest(folder, &manifest)?;
 
     let runtime = Runtime::load(&args.common.onnxruntime, Device::Auto)?;
     let requests = tokio::runtime::Runtime::new().context("no runtime for the requests")?;
     let inference = open_models(folder, &runtime)?;
-    for model in MODELS {
-        let calibration =
-            Calibration::fit(&requests.block_on(answers(&inference, &table, Split::Validation, model))?);
+    for (model, shown) in MODELS {
+        let answers = requests.block_on(answers(&inference, &table, &[Split::Validation], shown))?;
+        let calibration = Calibration::fit(&answers);
         let entry = entry_mut(&mut manifest, model);
         entry.temperature = calibration.temperature;
         entry.review_threshold = calibration.review_threshold;
@@ -96,12 +94,12 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     write_manifest(folder, &manifest)?;
     drop(inference);
     let inference = open_models(folder, &runtime)?;
-    let measured = requests.block_on(measure_all(&inference, &table, Split::Test))?;
-    for Measured { model, metrics, .. } in &measured {
+    let evaluation = measure(&inference, &table, &args.common, &args.weights, &runtime)?;
+    for Measured { model, metrics, .. } in &evaluation.models {
         entry_mut(&mut manifest, *model).metrics = rounded(metrics);
     }
     write_manifest(folder, &manifest)?;
-    let card = model_card(&manifest, &measured, &table);
+    let card = model_card(&manifest, &evaluation, &table);
     fs::write(folder.join(MODEL_CARD), &card).context("cannot write the model card")?;
     drop(inference);
     swap_in(folder, &args.models)?;
@@ -109,23 +107,11 @@ pub fn export(args: &ExportArgs) -> Result<()> {
     Ok(())
 }
 
-fn write_models(
-    args: &ExportArgs,
-    table: &CleanTable,
-    photo_network: &PhotoNetwork,
-    text_network: &TextNetwork,
-    folder: &Path,
-) -> Result<()> {
-    let labels = LabelCounts { categories: table.categories.len(), subcategories: table.subcategories.len() };
-    let (image, text, precision) = (photo_network.backbone(), text_network.backbone(), args.precision);
-    let heads = |model| -> Result<StateDict> { read_heads(&args.common.runs, model) };
-    let text_heads = heads(run::Model::Text)?;
-    let image_heads = heads(run::Model::Image)?;
-    let combined_heads = heads(run::Model::Combined)?;
+fn write_models(trained: &Trained, weights: PhotoWeights, precision: Precision, folder: &Path) -> Result<()> {
     for (name, model) in [
-        ("image", write_image_model(labels, image, &image_heads, precision)?),
-        ("text", write_text_model(labels, text, &text_heads, precision)?),
-        ("combined", write_combined_model(labels, image, text, &combined_heads, precision)?),
+        ("image", trained.image_model(precision)?),
+        ("text", trained.text_model(precision)?),
+        ("combined", trained.combined_model(weights, precision)?),
     ] {
         let path = folder.join(format!("{name}.onnx"));
         file::write(&path, &model).with_context(|| format!("cannot write {}", path.display()))?;

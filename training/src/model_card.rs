@@ -4,13 +4,14 @@ use marketrank::artefacts::Manifest;
 
 use crate::{
     data::{CleanTable, Split},
-    evaluate::report::{Measured, Table},
+    evaluate::report::Evaluation,
 };
 
 /// The card of a set of models, in Markdown.
-pub fn model_card(manifest: &Manifest, measured: &[Measured], table: &CleanTable) -> String {
+pub fn model_card(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable) -> String {
     let count = |split| table.of(split).count();
-    let thresholds: String = measured
+    let thresholds: String = evaluation
+        .models
         .iter()
         .map(|measured| {
             let entry = manifest.model(measured.model);
@@ -42,10 +43,10 @@ pub fn model_card(manifest: &Manifest, measured: &[Measured], table: &CleanTable
          are right.\n\n\
          ## Training\n\n\
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
-         The pretrained networks are frozen; trained are the heads for {categories} categories, {subcategories} \
+         Trained are the upper half of each pretrained network, heads for {categories} categories, {subcategories} \
          subcategories and the price, a linear model over word pieces and their pairs, and the projections into one \
-         embedding space of width {width} for photos and texts. The combined model's classes \
-         are the text's and the photo's logits added, the photo's with a weight fitted on the validation split.\n\n\
+         embedding space of width {width} for photos and texts. The combined model adds the text's and the photo's logits \
+         and embeddings, the photo's with weights fitted on the validation split.\n\n\
          ## Intended use and limits\n\n\
          Suggesting a category to a seller, filling in a missing one, finding similar listings. The training listings are \
          British, in English, of early 2022, and of {categories} categories: another marketplace should train on its own. \
@@ -59,7 +60,7 @@ pub fn model_card(manifest: &Manifest, measured: &[Measured], table: &CleanTable
         test = count(Split::Test),
         train = count(Split::Train),
         validation = count(Split::Validation),
-        table = Table(measured),
+        table = evaluation,
         categories = manifest.categories.len(),
         subcategories = manifest.subcategories.len(),
         width = manifest.embedding_width,

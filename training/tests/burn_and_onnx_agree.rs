@@ -6,14 +6,15 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use marketrank::inference::{Device as Provider, Runtime};
 use marketrank_train::{
     learn::{
-        heads::{Heads, HeadsConfig, WordBatch},
+        heads::{Heads, HeadsConfig, l2_normalised},
         losses::ordered_quantiles,
+        word_model::WordModel,
         words::{Idf, Words},
     },
-    networks::{Bert, BertConfig, EfficientNetLite2},
+    networks::{Bert, BertConfig, EfficientNetLite2, UpperBlocks, upper_blocks::FIRST_UPPER_BLOCK},
     onnx::{
         BertArchitecture, ImageBackbone, LabelCounts, Precision, TextBackbone, file,
-        listing::{write_combined_model, write_image_model, write_text_model},
+        listing::{write_image_model, write_text_model},
     },
     weights::{HostTensor, StateDict},
 };
@@ -40,50 +41,60 @@ fn bert_config() -> BertConfig {
     serde_json::from_value(config).unwrap()
 }
 
-fn heads_config(features: usize, text: bool, photo: bool) -> HeadsConfig {
+fn text_config() -> HeadsConfig {
     HeadsConfig {
-        features,
-        text_features: 0,
-        columns: Some(LABELS.classes() + if text { 3 } else { 0 }),
-        hidden: photo.then_some(24),
-        projection_hidden: photo.then_some(40),
+        features: 32,
+        columns: LABELS.classes_and_price(),
+        projection_hidden: None,
         embedding: 32,
-        residual: !photo,
-        vocabulary: text.then_some(120),
+        residual: true,
+        feature_scale: 1.0,
         dropout: 0.3,
     }
 }
 
-/// Heads whose every tensor, the word tables included, is random.
-fn random_heads(config: &HeadsConfig, device: &Device) -> (Heads, StateDict) {
+fn photo_config() -> HeadsConfig {
+    HeadsConfig {
+        features: PHOTO_FEATURES,
+        columns: LABELS.classes(),
+        projection_hidden: Some(40),
+        residual: false,
+        ..text_config()
+    }
+}
+
+/// The same tensors with random values.
+fn randomised(tensors: StateDict) -> StateDict {
     let mut state = 7_u32;
     let mut random = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         state as f32 / u32::MAX as f32 - 0.5
     };
-    let tensors: StateDict = Heads::new(config, device)
-        .state_dict()
-        .into_iter()
-        .map(|(name, tensor)| {
-            let data = tensor.data.iter().map(|_| random() * 0.4).collect();
-            (name, HostTensor { data, ..tensor })
-        })
-        .collect();
+    let tensors = tensors.into_iter().map(|(name, tensor)| {
+        let data = tensor.data.iter().map(|_| random() * 0.4).collect();
+        (name, HostTensor { data, ..tensor })
+    });
+    tensors.collect()
+}
+
+fn random_heads(config: &HeadsConfig, device: &Device) -> (Heads, StateDict) {
+    let tensors = randomised(Heads::new(config, device).state_dict());
     (Heads::load(config, &tensors, device).unwrap(), tensors)
 }
 
-/// Normalisation of photo features with some mean and scale.
-fn norm() -> (Vec<f32>, Vec<f32>) {
-    let mean = (0..PHOTO_FEATURES).map(|i| (i % 5) as f32 * 0.01).collect();
-    let std = (0..PHOTO_FEATURES).map(|i| 0.5 + (i % 3) as f32 * 0.25).collect();
-    (mean, std)
-}
-
-fn with_norm(mut heads: StateDict) -> StateDict {
-    let (mean, std) = norm();
-    heads.insert("image_norm.mean", HostTensor { shape: vec![PHOTO_FEATURES], data: mean });
-    heads.insert("image_norm.std", HostTensor { shape: vec![PHOTO_FEATURES], data: std });
-    heads
+/// Word tables that [`WordModel`] learnt, and its columns of the two texts.
+fn random_words(device: &Device) -> (StateDict, Tensor<2>) {
+    let texts = [Words::of_ids(&IDS[0]), Words::of_ids(&IDS[1][..5])];
+    let idf = Idf::uniform(120);
+    let tensors = randomised(WordModel::new(120, LABELS.classes_and_price(), device).state_dict(&idf));
+    let model = WordModel::load(&tensors, device).unwrap();
+    let columns = model.columns(&idf.batch(&[&texts[0], &texts[1]], device));
+    // The bias is the heads' in the graph.
+    let bias = Tensor::<2>::from_data(
+        TensorData::new(tensors.get("lexical.bias").unwrap().data.clone(), [1, LABELS.classes_and_price()]),
+        device,
+    );
+    (tensors, columns - bias)
 }
 
 fn pixels() -> Vec<u8> {
@@ -92,22 +103,13 @@ fn pixels() -> Vec<u8> {
 
 fn text_features(bert: &Bert, device: &Device) -> Tensor<2> {
     let tensor = |rows: [[i64; 7]; 2]| Tensor::<2, Int>::from_data(rows, device);
-    let pooled = bert.features(tensor(IDS), tensor(MASK));
-    pooled.clone() / pooled.square().sum_dim(1).sqrt()
+    l2_normalised(bert.features(tensor(IDS), tensor(MASK)))
 }
 
-fn photo_features(network: &EfficientNetLite2, device: &Device) -> Tensor<2> {
+fn photos(device: &Device) -> Tensor<4> {
     let values: Vec<f32> = pixels().iter().map(|&pixel| (f32::from(pixel) - 127.0) / 128.0).collect();
     let photos = Tensor::<4>::from_data(TensorData::new(values, [2, SIDE, SIDE, 3]), device);
-    let (mean, std) = norm();
-    let row = |values| Tensor::<2>::from_data(TensorData::new(values, [1, PHOTO_FEATURES]), device);
-    (network.features(photos.permute([0, 3, 1, 2])) - row(mean)) / row(std)
-}
-
-/// The words of the two texts, as training makes them of tokens.
-fn words(device: &Device) -> WordBatch {
-    let texts = [Words::of_ids(&IDS[0]), Words::of_ids(&IDS[1][..5])];
-    Idf::uniform(120).batch(&[&texts[0], &texts[1]], device)
+    photos.permute([0, 3, 1, 2])
 }
 
 fn run(model: &[u8], with_photo: bool, with_text: bool, check: impl FnOnce(&SessionOutputs<'_>)) {
@@ -150,13 +152,15 @@ fn the_text_model_says_the_same_in_burn_and_in_onnx_runtime() {
     let device = Device::flex();
     let config = bert_config();
     let bert = Bert::new(&config, &device);
-    let (heads, tensors) = random_heads(&heads_config(32, true, false), &device);
+    let (heads, tensors) = random_heads(&text_config(), &device);
+    let (words, by_words) = random_words(&device);
+    let tensors: StateDict = tensors.into_iter().chain(words).collect();
     let weights = bert.state_dict();
     let text = TextBackbone { architecture: architecture(&config), weights: &weights };
     let model = write_text_model(LABELS, text, &tensors, Precision::Float32).unwrap();
 
     let features = text_features(&bert, &device);
-    let columns = heads.columns(features.clone(), Some(&words(&device))).unwrap();
+    let columns = heads.columns(features.clone()) + by_words;
     run(&model, false, true, |outputs| {
         assert_columns_agree(outputs, &columns, true);
         assert_agree(outputs, "embedding", heads.embed(features));
@@ -167,13 +171,13 @@ fn the_text_model_says_the_same_in_burn_and_in_onnx_runtime() {
 fn the_image_model_says_the_same_in_burn_and_in_onnx_runtime() {
     let device = Device::flex();
     let network = EfficientNetLite2::new(1_000, &device);
-    let (heads, tensors) = random_heads(&heads_config(PHOTO_FEATURES, false, true), &device);
+    let (heads, tensors) = random_heads(&photo_config(), &device);
     let weights = network.state_dict();
     let image = ImageBackbone::EfficientNetLite2(&weights);
-    let model = write_image_model(LABELS, image, &with_norm(tensors), Precision::Float32).unwrap();
+    let model = write_image_model(LABELS, image, &tensors, Precision::Float32).unwrap();
 
-    let features = photo_features(&network, &device);
-    let columns = heads.columns(features.clone(), None).unwrap();
+    let features = network.features(photos(&device));
+    let columns = heads.columns(features.clone());
     run(&model, true, false, |outputs| {
         assert_columns_agree(outputs, &columns, false);
         assert_agree(outputs, "embedding", heads.embed(features));
@@ -181,22 +185,38 @@ fn the_image_model_says_the_same_in_burn_and_in_onnx_runtime() {
 }
 
 #[test]
-fn the_combined_model_says_the_same_in_burn_and_in_onnx_runtime() {
+fn the_upper_blocks_as_matrices_are_those_of_the_network() {
     let device = Device::flex();
-    let config = bert_config();
-    let (bert, network) = (Bert::new(&config, &device), EfficientNetLite2::new(1_000, &device));
-    let (heads, tensors) = random_heads(&heads_config(32 + PHOTO_FEATURES, true, true), &device);
-    let (text_weights, image_weights) = (bert.state_dict(), network.state_dict());
-    let text = TextBackbone { architecture: architecture(&config), weights: &text_weights };
-    let image = ImageBackbone::EfficientNetLite2(&image_weights);
-    let model = write_combined_model(LABELS, image, text, &with_norm(tensors), Precision::Float32).unwrap();
+    let network = EfficientNetLite2::new(1_000, &device);
+    // Statistics as after training: none is 0 or 1.
+    let weights: StateDict = network
+        .state_dict()
+        .into_iter()
+        .map(|(name, mut tensor)| {
+            let shift = if name.ends_with("running_var") || name.contains("_bn") { 0.3 } else { 0.0 };
+            tensor.data.iter_mut().enumerate().for_each(|(i, x)| *x += shift * (1 + i % 3) as f32);
+            (name, tensor)
+        })
+        .collect();
+    let network = EfficientNetLite2::load(&weights, &device).unwrap();
+    let upper = UpperBlocks::load(&weights, &device).unwrap();
+    let maps = network.forward_to(FIRST_UPPER_BLOCK, photos(&device));
+    let [batch, channels, height, width] = maps.dims();
+    let by_channel = maps.clone().reshape([batch, channels, height * width]).swap_dims(0, 1);
 
-    let features = Tensor::cat(vec![text_features(&bert, &device), photo_features(&network, &device)], 1);
-    let columns = heads.columns(features.clone(), Some(&words(&device))).unwrap();
-    run(&model, true, true, |outputs| {
-        assert_columns_agree(outputs, &columns, true);
-        assert_agree(outputs, "embedding", heads.embed(features));
-    });
+    let expected = network.features_from(FIRST_UPPER_BLOCK, maps);
+    let matrices = upper.forward(by_channel);
+    let largest = |tensor: Tensor<2>| tensor.abs().max().into_scalar::<f32>();
+    let scale = largest(expected.clone());
+    assert!(scale > 1e-2, "the features say nothing");
+    assert!(largest(expected.clone() - matrices) < 1e-4 * scale);
+
+    // Written back under the published names they are the same network still.
+    let mut written = weights.clone();
+    upper.write_into(&mut written);
+    let again = EfficientNetLite2::load(&written, &device).unwrap().features(photos(&device));
+    assert!(largest(expected - again) < 1e-4 * scale);
+    assert_ne!(written.get("_bn1.running_mean").unwrap(), weights.get("_bn1.running_mean").unwrap());
 }
 
 fn architecture(config: &BertConfig) -> BertArchitecture {

@@ -13,21 +13,38 @@ use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use marketrank::{
     artefacts::Artefacts,
-    inference::{Inference, InferenceOptions, Model, Outputs, Runtime},
+    inference::{Inference, InferenceOptions, Outputs, Runtime},
     intake::{Intake, MAX_PHOTOS},
     preprocess::PhotoLimits,
 };
 
-use crate::data::{CleanTable, Listing, Split};
+use crate::data::{CleanTable, Split};
 
 /// Listings on their way through the models at once.
 const IN_FLIGHT: usize = 16;
 /// No answer takes longer; a machine that is busy with other work may be slow.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// What of a listing is shown to the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// Each photo alone.
+    EachPhoto,
+    /// The title alone.
+    Title,
+    /// Title and description.
+    Text,
+    /// Title, description and all photos, of listings that have photos.
+    TextAndPhotos,
+    /// Title, description, and photos if there are any: what the catalogue stores.
+    All,
+}
+
 /// One question put to a model, its labels, and what the model said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
+    /// Index of the listing in the table.
+    pub listing: usize,
     /// Index of the right category.
     pub category: usize,
     /// Index of the right subcategory, where it is one the models know.
@@ -50,32 +67,37 @@ pub fn open_models(models: &Path, runtime: &Runtime) -> Result<Arc<Inference>> {
     Ok(Arc::new(Inference::start(&artefacts, runtime, options)?))
 }
 
-/// What a model says of a split: of each photo (image), of each listing's text (text), or of each listing with photos,
-/// text and all photos together (combined).
+/// What the models say of the listings of some splits, listing by listing.
+///
+/// # Errors
+/// A photo cannot be read, or a model fails.
 pub async fn answers(
     inference: &Arc<Inference>,
     table: &CleanTable,
-    split: Split,
-    model: Model,
+    splits: &[Split],
+    shown: Shown,
 ) -> Result<Vec<Answer>> {
     let intake = Intake::new(inference.clone(), PhotoLimits::default());
-    let questions: Vec<(&Listing, Vec<&String>)> = table
-        .of(split)
-        .flat_map(|listing| match model {
-            Model::Image => listing.photos.iter().map(|photo| (listing, vec![photo])).collect(),
-            Model::Text => vec![(listing, Vec::new())],
-            Model::Combined if listing.photos.is_empty() => Vec::new(),
-            Model::Combined => vec![(listing, listing.photos.iter().take(MAX_PHOTOS).collect())],
+    let listings = table.listings.iter().enumerate().filter(|(_, listing)| splits.contains(&listing.split));
+    let questions: Vec<(usize, Vec<&String>)> = listings
+        .flat_map(|(index, listing)| {
+            let photos = || listing.photos.iter().take(MAX_PHOTOS).collect::<Vec<_>>();
+            match shown {
+                Shown::EachPhoto => listing.photos.iter().map(|photo| (index, vec![photo])).collect(),
+                Shown::Title | Shown::Text => vec![(index, Vec::new())],
+                Shown::TextAndPhotos if listing.photos.is_empty() => Vec::new(),
+                Shown::TextAndPhotos | Shown::All => vec![(index, photos())],
+            }
         })
         .collect();
-    let progress = progress_bar(questions.len(), model);
+    let progress = progress_bar(questions.len(), shown);
     stream::iter(questions)
-        .map(|(listing, photos)| {
+        .map(|(index, photos)| {
             let (intake, progress) = (&intake, &progress);
             async move {
-                let answer = ask(intake, table, model, listing, photos).await;
+                let answer = ask(intake, table, index, shown, photos).await;
                 progress.inc(1);
-                answer.with_context(|| format!("listing {}", listing.id))
+                answer.with_context(|| format!("listing {}", table.listings[index].id))
             }
         })
         .buffered(IN_FLIGHT)
@@ -86,10 +108,11 @@ pub async fn answers(
 async fn ask(
     intake: &Intake,
     table: &CleanTable,
-    model: Model,
-    listing: &Listing,
+    index: usize,
+    shown: Shown,
     photos: Vec<&String>,
 ) -> Result<Answer> {
+    let listing = &table.listings[index];
     let mut files = Vec::with_capacity(photos.len());
     for photo in photos {
         let path = table.photo_path(photo);
@@ -97,13 +120,17 @@ async fn ask(
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
         ));
     }
-    let (title, description) = match model {
-        Model::Image => ("", ""),
-        Model::Text | Model::Combined => (listing.title.as_str(), listing.description.as_str()),
+    let (title, description) = match shown {
+        Shown::EachPhoto => ("", ""),
+        Shown::Title => (listing.title.as_str(), ""),
+        Shown::Text | Shown::TextAndPhotos | Shown::All => {
+            (listing.title.as_str(), listing.description.as_str())
+        }
     };
     let tensors = intake.tensors(title, description, files).await?;
     let inferred = intake.inference().infer(tensors, Instant::now() + PATIENCE).await?;
     Ok(Answer {
+        listing: index,
         category: listing.category,
         subcategory: listing.subcategory,
         price: listing.price.filter(|price| *price > 0.0),
@@ -111,9 +138,15 @@ async fn ask(
     })
 }
 
-fn progress_bar(length: usize, model: Model) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len}, {per_sec}, {eta} left");
+fn progress_bar(length: usize, shown: Shown) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg:16} {bar:40} {pos}/{len}, {per_sec}, {eta} left");
     ProgressBar::new(length as u64)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-        .with_message(model.name())
+        .with_message(match shown {
+            Shown::EachPhoto => "photos",
+            Shown::Title => "titles",
+            Shown::Text => "texts",
+            Shown::TextAndPhotos => "texts and photos",
+            Shown::All => "listings",
+        })
 }

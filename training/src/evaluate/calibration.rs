@@ -1,5 +1,7 @@
 //! Making confidences mean what they say, on the validation split.
 
+use marketrank::inference::category_probabilities;
+
 use super::{answers::Answer, metrics::Scored};
 
 /// Share of answers that must be right above the review threshold.
@@ -27,25 +29,13 @@ impl Calibration {
     }
 }
 
-/// Category probabilities as the server gives them: the mean over the rows of the softmax at this temperature.
+/// Category probabilities as the server gives them at this temperature.
 pub fn score(answers: &[Answer], temperature: f32) -> Vec<Scored> {
-    let of = |answer: &Answer| {
-        let mut probabilities = Vec::new();
-        for row in &answer.rows {
-            probabilities.resize(row.logits.len(), 0.0);
-            let softmax = softmax(&row.logits, temperature);
-            probabilities.iter_mut().zip(softmax).for_each(|(sum, p)| *sum += p / answer.rows.len() as f32);
-        }
-        Scored { probabilities, label: answer.category }
+    let of = |answer: &Answer| Scored {
+        probabilities: category_probabilities(&answer.rows, temperature),
+        label: answer.category,
     };
     answers.iter().map(of).collect()
-}
-
-fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f32> = logits.iter().map(|x| ((x - largest) / temperature).exp()).collect();
-    let total: f32 = exponentials.iter().sum();
-    exponentials.into_iter().map(|e| e / total).collect()
 }
 
 fn negative_log_likelihood(scored: &[Scored]) -> f64 {

@@ -3,9 +3,13 @@
 //! - [`answers`]: what the models say of the listings of a split;
 //! - [`metrics`]: what that is worth;
 //! - [`calibration`]: the temperature and the confidence below which a person should look;
+//! - [`retrieval`]: what embeddings find;
+//! - [`space`]: whether the three models' embeddings do;
 //! - [`report`]: the table of `marketrank-train evaluate`.
 
 pub mod answers;
 pub mod calibration;
 pub mod metrics;
 pub mod report;
+pub mod retrieval;
+pub mod space;

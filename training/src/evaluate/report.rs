@@ -10,17 +10,19 @@ use marketrank::{
 };
 
 use super::{
-    answers::{Answer, answers, open_models},
+    answers::{Answer, Shown, answers, open_models},
     calibration::score,
     metrics::{metrics, share},
+    space::{self, Found, SpaceTable},
 };
 use crate::{
     data::{CleanTable, Split},
-    learn::run::CommonArgs,
+    learn::{backbone::WeightsArgs, corpus::Corpus, features::FeatureStore, run::CommonArgs},
 };
 
-/// The three models in the order of the tables.
-pub const MODELS: [Model; 3] = [Model::Image, Model::Text, Model::Combined];
+/// The three models in the order of the tables, and what each is measured on.
+pub const MODELS: [(Model, Shown); 3] =
+    [(Model::Image, Shown::EachPhoto), (Model::Text, Shown::Text), (Model::Combined, Shown::TextAndPhotos)];
 
 /// Metrics are printed, and kept in the manifest, to this many digits; more would not be reproduced on another machine.
 const TOLERANCE: f64 = 5e-3;
@@ -29,6 +31,9 @@ const TOLERANCE: f64 = 5e-3;
 pub struct EvaluateArgs {
     #[command(flatten)]
     common: CommonArgs,
+
+    #[command(flatten)]
+    weights: WeightsArgs,
 
     /// Folder of the models to measure
     #[arg(long, default_value = "models", value_name = "FOLDER")]
@@ -44,8 +49,25 @@ pub struct Measured {
     pub metrics: Metrics,
     /// Share of listings whose subcategory is the most probable of all, among those whose subcategory is a label.
     pub subcategory_top1: f64,
-    /// Share of known prices inside the band from the 10 to the 90 % quantile; none from photos alone.
-    pub price_coverage: Option<f64>,
+    /// Top-1 of whole listings, all photos of each together.
+    pub listing_top1: f64,
+    /// How well prices are met; none from photos alone.
+    pub price: Option<PriceFit>,
+}
+
+/// What was measured of price bands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PriceFit {
+    /// Share of known prices inside the band from the 10 to the 90 % quantile.
+    pub coverage: f64,
+    /// Median over the listings of how far the median is off, in natural logarithms.
+    pub median_error: f64,
+}
+
+/// Everything that `evaluate` prints and the model card repeats.
+pub struct Evaluation {
+    pub models: Vec<Measured>,
+    pub space: Vec<Found>,
 }
 
 /// Measures the models of a folder on the test split and compares them with their manifest.
@@ -56,15 +78,15 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let table = CleanTable::read(&args.common.clean)?;
     let runtime = Runtime::load(&args.common.onnxruntime, Device::Auto)?;
     let inference = open_models(&args.models, &runtime)?;
-    let measured = tokio::runtime::Runtime::new()?.block_on(measure_all(&inference, &table, Split::Test))?;
+    let evaluation = measure(&inference, &table, &args.common, &args.weights, &runtime)?;
     println!("test split of {}, models {}", args.common.clean.display(), inference.manifest().version);
-    println!("{}", Table(&measured));
+    println!("{evaluation}");
     ensure!(
         inference.manifest().data_sha256 == table.sha256,
         "the models were made from another table (data_sha256 differs), so listings they were trained on may be among \
          these: the figures say nothing"
     );
-    for Measured { model, metrics, .. } in measured {
+    for Measured { model, metrics, .. } in evaluation.models {
         let stated = inference.manifest().model(model).metrics;
         let gap = (metrics.top1 - stated.top1).abs();
         ensure!(
@@ -77,30 +99,56 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     Ok(())
 }
 
-/// Measures the three models on a split, at the temperatures of their manifest.
-pub async fn measure_all(
+/// Measures the three models on the test split, and what their embeddings find.
+///
+/// # Errors
+/// A photo cannot be read, or a model fails.
+pub fn measure(
     inference: &Arc<Inference>,
     table: &CleanTable,
-    split: Split,
-) -> Result<Vec<Measured>> {
-    let mut measured = Vec::with_capacity(MODELS.len());
-    for model in MODELS {
-        let temperature = inference.manifest().model(model).temperature;
-        measured.push(measure(model, &answers(inference, table, split, model).await?, temperature));
+    common: &CommonArgs,
+    weights: &WeightsArgs,
+    runtime: &Runtime,
+) -> Result<Evaluation> {
+    let requests = tokio::runtime::Runtime::new()?;
+    let mut models = Vec::with_capacity(MODELS.len());
+    let mut photos = Vec::new();
+    for (model, shown) in MODELS {
+        let answers = requests.block_on(answers(inference, table, &[Split::Test], shown))?;
+        models.push(measure_model(model, &answers, inference.manifest().model(model).temperature));
+        if shown == Shown::EachPhoto {
+            photos = answers;
+        }
     }
-    Ok(measured)
+    let corpus = Corpus::new(table);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let store = FeatureStore { runtime, cache: common.features.clone(), threads };
+    let mut space = vec![requests.block_on(space::trained(inference, table, &corpus, &photos))?];
+    space.extend(space::untrained(table, &corpus, &store, weights)?);
+    Ok(Evaluation { models, space })
 }
 
 /// Metrics of a model's answers.
-pub fn measure(model: Model, answers: &[Answer], temperature: f32) -> Measured {
+fn measure_model(model: Model, answers: &[Answer], temperature: f32) -> Measured {
     let known: Vec<&Answer> = answers.iter().filter(|answer| answer.subcategory.is_some()).collect();
     Measured {
         model,
         examples: answers.len(),
         metrics: metrics(&score(answers, temperature)),
         subcategory_top1: share(&known, |answer| best_subcategory(&answer.rows) == answer.subcategory),
-        price_coverage: price_coverage(answers),
+        listing_top1: metrics(&score(&whole_listings(answers), temperature)).top1,
+        price: price_fit(answers),
     }
+}
+
+/// Answers to each photo as answers to each listing.
+fn whole_listings(answers: &[Answer]) -> Vec<Answer> {
+    let listings = answers.chunk_by(|a, b| a.listing == b.listing);
+    let together = |photos: &[Answer]| {
+        let rows = photos.iter().flat_map(|photo| photo.rows.iter().cloned()).collect();
+        Some(Answer { rows, ..photos.first()?.clone() })
+    };
+    listings.filter_map(together).collect()
 }
 
 fn best_subcategory(rows: &[Outputs]) -> Option<usize> {
@@ -112,46 +160,50 @@ fn best_subcategory(rows: &[Outputs]) -> Option<usize> {
     sums.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index)
 }
 
-fn price_coverage(answers: &[Answer]) -> Option<f64> {
-    let bands: Vec<(f64, f64, f64)> = answers
+fn price_fit(answers: &[Answer]) -> Option<PriceFit> {
+    let bands: Vec<(f64, [f64; 3])> = answers
         .iter()
         .filter_map(|answer| {
-            let log = answer.price?.ln();
-            let quantile = |index: usize| -> Option<f64> {
-                let of_rows: Option<Vec<f32>> =
-                    answer.rows.iter().map(|row| row.log_price.map(|q| q[index])).collect();
-                of_rows.map(|q| f64::from(q.iter().sum::<f32>()) / q.len().max(1) as f64)
+            let of_rows: Vec<[f32; 3]> =
+                answer.rows.iter().map(|row| row.log_price).collect::<Option<_>>()?;
+            let mean = |quantile: usize| {
+                of_rows.iter().map(|row| f64::from(row[quantile])).sum::<f64>() / of_rows.len().max(1) as f64
             };
-            Some((log, quantile(0)?, quantile(2)?))
+            Some((answer.price?.ln(), [mean(0), mean(1), mean(2)]))
         })
         .collect();
-    (!bands.is_empty()).then(|| share(&bands, |(price, low, high)| (low..=high).contains(&price)))
+    let mut errors: Vec<f64> = bands.iter().map(|(price, [_, median, _])| (price - median).abs()).collect();
+    errors.sort_by(f64::total_cmp);
+    Some(PriceFit {
+        coverage: share(&bands, |(price, [low, _, high])| (low..=high).contains(&price)),
+        median_error: *errors.get(errors.len() / 2)?,
+    })
 }
 
-/// The table that people read, also in the model card.
-pub struct Table<'a>(pub &'a [Measured]);
-
-impl fmt::Display for Table<'_> {
+impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| model | examples | top-1 | top-3 | macro F1 | ECE | subcategory top-1 | 80 % price band holds |"
+            "| model | examples | top-1 | top-3 | macro F1 | ECE | subcategory top-1 | top-1 of whole listings | 80 % price \
+             band holds | median error of log price |"
         )?;
-        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- |")?;
+        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
-        for Measured { model, examples, metrics, subcategory_top1, price_coverage } in self.0 {
+        for Measured { model, examples, metrics, subcategory_top1, listing_top1, price } in &self.models {
             let Metrics { top1, top3, macro_f1, ece } = *metrics;
             let of_what = if *model == Model::Image { "photos" } else { "listings" };
             writeln!(
                 f,
-                "| {} | {examples} {of_what} | {} | {} | {macro_f1:.3} | {ece:.3} | {} | {} |",
+                "| {} | {examples} {of_what} | {} | {} | {macro_f1:.3} | {ece:.3} | {} | {} | {} | {} |",
                 model.name(),
                 percent(top1),
                 percent(top3),
                 percent(*subcategory_top1),
-                price_coverage.map_or("-".into(), percent)
+                percent(*listing_top1),
+                price.map_or("-".into(), |price| percent(price.coverage)),
+                price.map_or("-".into(), |price| format!("{:.3}", price.median_error))
             )?;
         }
-        Ok(())
+        write!(f, "\n{}", SpaceTable(&self.space))
     }
 }

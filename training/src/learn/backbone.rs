@@ -1,11 +1,12 @@
 //! The pretrained networks under the heads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use marketrank::artefacts::sha256_of_file;
 
+use super::run::{Model, backbone_file};
 use crate::{
     networks::bert::BertConfig,
     onnx::{BertArchitecture, ImageBackbone, TextBackbone},
@@ -60,6 +61,7 @@ pub struct PhotoNetwork {
 pub struct TextNetwork {
     weights: StateDict,
     architecture: BertArchitecture,
+    pub config: BertConfig,
     pub tokenizer: PathBuf,
     /// Hash of the weight file.
     pub sha256: String,
@@ -86,6 +88,7 @@ impl WeightsArgs {
                 heads: config.heads,
                 layer_norm_epsilon: config.layer_norm_eps as f32,
             },
+            config,
             tokenizer: files.beside("tokenizer.json"),
             sha256,
         })
@@ -97,6 +100,19 @@ impl WeightsArgs {
 }
 
 impl PhotoNetwork {
+    /// The same network with the weights that `train image` left.
+    ///
+    /// # Errors
+    /// The image model was not trained yet.
+    pub fn trained(self, runs: &Path) -> Result<Self> {
+        let (weights, sha256) = trained(runs, Model::Image)?;
+        Ok(Self { weights, sha256, ..self })
+    }
+
+    pub fn weights(&self) -> &StateDict {
+        &self.weights
+    }
+
     pub fn backbone(&self) -> ImageBackbone<'_> {
         match self.architecture {
             PhotoArchitecture::EfficientnetLite2 => ImageBackbone::EfficientNetLite2(&self.weights),
@@ -105,10 +121,29 @@ impl PhotoNetwork {
     }
 }
 
+fn trained(runs: &Path, model: Model) -> Result<(StateDict, String)> {
+    let path = backbone_file(runs, model)?;
+    let sha256 = sha256_of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((weights::read(&path)?, sha256))
+}
+
 impl TextNetwork {
+    /// The same network with the weights that `train text` left.
+    ///
+    /// # Errors
+    /// The text model was not trained yet.
+    pub fn trained(self, runs: &Path) -> Result<Self> {
+        let (weights, sha256) = trained(runs, Model::Text)?;
+        Ok(Self { weights, sha256, ..self })
+    }
+
     /// The name in the manifest: how many layers of which width.
     pub fn name(&self) -> Result<String> {
         Ok(format!("bert-l{}-h{}", self.architecture.layers, self.backbone().features()?))
+    }
+
+    pub fn weights(&self) -> &StateDict {
+        &self.weights
     }
 
     pub fn backbone(&self) -> TextBackbone<'_> {

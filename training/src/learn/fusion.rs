@@ -1,132 +1,166 @@
-//! The combined model's category and price heads: the trained text and image heads as a product of experts (Hinton 2002).
+//! Models of several experts: each is trained apart, then their logits are added (a product of experts, Hinton 2002).
 //!
-//! Trained jointly from scratch, the text, which fits its training listings all but perfectly, leaves the photo nothing
-//! to learn (71 % on validation, less than the text alone). Two experts that were trained apart and are then multiplied
-//! keep what each knows. Only the photo's weight is fitted, on the validation split, by the log-likelihood: the accuracy of
-//! a few hundred listings would be a coin toss between neighbouring weights.
+//! Trained jointly from scratch, the one that fits its training listings soonest leaves the others nothing to learn: text
+//! and photo together gave 71 % on validation, less than the text alone. Experts that were trained apart keep what each
+//! knows. Only their weights are fitted, on the validation split, by the log-likelihood: the accuracy of a few hundred
+//! listings would be a coin toss between neighbouring weights.
 
-use anyhow::Result;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
-    examples::Examples,
-    heads::{Heads, HeadsConfig},
-    losses::cross_entropy,
+    features::Features,
+    fit::Score,
+    score::class_score,
+    targets::{Target, TargetBatch},
 };
 use crate::{
-    onnx::LabelCounts,
+    evaluate::retrieval::{ndcg, nearest},
+    onnx::{LabelCounts, quantiles::QUANTILES},
     weights::{HostTensor, StateDict, StateDictError},
 };
 
-/// Weights that are tried, for the photo against 1 for the text, in tenths.
-const PHOTO_WEIGHTS: std::ops::RangeInclusive<u32> = 1..=20;
-/// Temperatures at which each is judged, in tenths.
-const TEMPERATURES: std::ops::RangeInclusive<u32> = 3..=20;
+/// Weights that are tried, against 1 for the first expert, in twentieths.
+const WEIGHTS: std::ops::RangeInclusive<u32> = 0..=40;
 
-/// The fused heads and what they reach on the validation split.
-pub struct Fused {
-    pub tensors: StateDict,
-    /// Logits of the image model are multiplied by it.
-    pub photo_weight: f32,
-    /// Share of validation photos, each with its listing's text, whose most probable category is right.
-    pub accuracy: f64,
-}
-
-/// Finds the photo's weight and writes both experts under the names of the combined model: the text's linear heads with no
-/// weight on the photo, the word tables, and the image heads as `image_logits`.
-///
-/// # Errors
-/// A tensor of the text or image heads is missing.
-pub fn fuse(
+/// The weight of a second expert's columns beside a first one's, and what both are worth together. Columns are
+/// `[examples, columns]`, categories first.
+pub fn weight_of(
+    second: &Tensor<2>,
+    first: &Tensor<2>,
+    targets: &[Target],
     labels: LabelCounts,
-    (text_config, text): (&HeadsConfig, &StateDict),
-    (image_config, image): (&HeadsConfig, &StateDict),
-    validation: &Examples,
-    device: &Device,
-) -> Result<Fused> {
-    let text_heads = Heads::load(text_config, text, device)?;
-    let image_heads = Heads::load(image_config, image, device)?;
-    let all: Vec<usize> = (0..validation.len()).collect();
-    let batch = validation.batch(&all, |_| 0, device);
-    let category =
-        |columns: Option<Tensor<2>>| columns.map(|columns| columns.narrow(1, 0, labels.categories));
-    let text_features = batch.features.clone().narrow(1, 0, text_config.features);
-    let photo_features = batch.features.narrow(1, text_config.features, image_config.features);
-    let by_text = category(text_heads.columns(text_features, batch.words.as_ref()));
-    let by_photo = category(image_heads.columns(photo_features, None));
-    let (Some(by_text), Some(by_photo)) = (by_text, by_photo) else {
-        anyhow::bail!("the text and the image model must have category heads");
-    };
-
-    let fused = |weight: f32| by_text.clone() + by_photo.clone() * weight;
-    let everywhere = batch.has_price.ones_like();
-    let loss = |weight: f32| {
-        let at = |tenths: u32| {
-            let logits = fused(weight) / (tenths as f32 / 10.0);
-            cross_entropy(logits, batch.category.clone(), everywhere.clone(), 0.0).into_scalar::<f32>()
-        };
-        TEMPERATURES.map(at).fold(f32::INFINITY, f32::min)
-    };
-    let (photo_weight, _) = PHOTO_WEIGHTS
-        .map(|tenths| tenths as f32 / 10.0)
-        .map(|weight| (weight, loss(weight)))
-        .fold((1.0, f32::INFINITY), |best, tried| if tried.1 < best.1 { tried } else { best });
-    let predicted = fused(photo_weight).argmax(1).squeeze_dim::<1>(1);
-    let right = predicted.equal(batch.category).int().sum().into_scalar::<i64>();
-    Ok(Fused {
-        tensors: tensors(text, image, image_config.features, photo_weight)?,
-        photo_weight,
-        accuracy: right as f64 / validation.len() as f64,
-    })
+) -> (f32, Score) {
+    let worth = |weight: f32| class_score(first.clone() + second.clone() * weight, targets, labels);
+    WEIGHTS
+        .map(|twentieths| twentieths as f32 / 20.0)
+        .map(|weight| (weight, worth(weight)))
+        .reduce(|best, tried| if tried.1.loss < best.1.loss { tried } else { best })
+        .unwrap_or_else(|| (0.0, worth(0.0)))
 }
 
-/// A projection of the combined features that is the text's own embedding and does not look at the photo. Training
-/// starts here: what the photo says is then added to what the text says, and a photo unlike any of the training
-/// listings' moves a listing little.
-///
-/// # Errors
-/// The text's projection is missing, or not linear from its features to as many.
-pub fn text_alone(
-    text: &StateDict,
-    text_features: usize,
-    photo_features: usize,
-) -> Result<StateDict, StateDictError> {
-    let mut projection =
-        text.get_shaped("projection.0.weight", &[text_features, text_features])?.data.clone();
-    // The text's embedding is its features and what the projection adds to them.
-    projection.iter_mut().step_by(text_features + 1).for_each(|diagonal| *diagonal += 1.0);
-    projection.resize((text_features + photo_features) * text_features, 0.0);
-    let shape = vec![text_features + photo_features, text_features];
-    let mut start = StateDict::default();
-    start.insert("projection.0.weight", HostTensor { shape, data: projection });
-    start.insert("projection.0.bias", text.get("projection.0.bias")?.clone());
-    Ok(start)
-}
-
-fn tensors(
-    text: &StateDict,
-    image: &StateDict,
-    photo_features: usize,
-    photo_weight: f32,
-) -> Result<StateDict, StateDictError> {
-    let mut fused = StateDict::default();
-    let weight = text.get("heads.0.weight")?;
-    let [rows, columns] = [weight.shape[0], weight.shape[1]];
-    let mut data = weight.data.clone();
-    data.resize((rows + photo_features) * columns, 0.0);
-    fused.insert("heads.0.weight", HostTensor { shape: vec![rows + photo_features, columns], data });
-    for name in ["heads.0.bias", "lexical.unigram", "lexical.bigram"] {
-        fused.insert(name, text.get(name)?.clone());
-    }
-    let layers = (0..).take_while(|layer| image.contains(&format!("heads.{layer}.weight"))).count();
-    for layer in 0..layers {
-        // Only the last layer is linear to the end, so the expert's weight goes there.
-        let factor = if layer + 1 == layers { photo_weight } else { 1.0 };
-        for part in ["weight", "bias"] {
-            let mut tensor = image.get(&format!("heads.{layer}.{part}"))?.clone();
-            tensor.data.iter_mut().for_each(|value| *value *= factor);
-            fused.insert(format!("image_logits.{layer}.{part}"), tensor);
+/// Classes and embeddings of photos to those of their listings: the mean over the photos of each, embeddings of L2 norm 1
+/// again. `of_photo` is the listing of each photo, those of one listing together; returned with each listing once.
+pub fn mean_of_listings(photos: [Features; 2], of_photo: &[usize]) -> ([Features; 2], Vec<usize>) {
+    let [classes, embeddings] = photos.map(|rows| {
+        let mut means = Vec::new();
+        let mut first = 0;
+        for same in of_photo.chunk_by(|a, b| a == b) {
+            let photos = (first..first + same.len()).map(|row| rows.row(row));
+            let sum = |column: usize| photos.clone().map(|photo| photo[column]).sum::<f32>();
+            means.extend((0..rows.width()).map(|column| sum(column) / same.len() as f32));
+            first += same.len();
         }
+        Features::new(rows.width(), means)
+    });
+    let mut listings = of_photo.to_vec();
+    listings.dedup();
+    ([classes, embeddings.normalised()], listings)
+}
+
+/// The weight of photo embeddings beside text embeddings: the one with which titles find what belongs to them best, by
+/// nDCG over the listings themselves. Each set has a row per listing.
+pub fn embedding_weight(titles: &Features, texts: &Features, photos: &Features, targets: &[Target]) -> f32 {
+    let worth = |weight: f32| {
+        let both = texts.plus(photos, weight).normalised();
+        let found: Vec<Vec<usize>> = titles
+            .rows()
+            .enumerate()
+            .map(|(query, title)| nearest(title, &both, |document| document == query))
+            .collect();
+        let relevance = |query: usize, document: usize| {
+            if query == document { 0 } else { targets[query].relevance(&targets[document]) }
+        };
+        ndcg(&found, relevance, targets.len())
+    };
+    WEIGHTS
+        .map(|twentieths| twentieths as f32 / 20.0)
+        .map(|weight| (weight, worth(weight)))
+        .fold((0.0, 0.0), |best, tried| if tried.1 > best.1 { tried } else { best })
+        .0
+}
+
+/// How much the words count in the text model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct WordWeights {
+    /// Their category and subcategory logits, against 1 for BERT's.
+    pub class: f32,
+    /// Their price columns, 0 to 1; BERT's have the rest.
+    pub price: f32,
+    labels: LabelCounts,
+}
+
+/// BERT and words as one, on the validation split.
+pub struct FusedText {
+    pub weights: WordWeights,
+    /// `[examples, columns]`
+    pub columns: Tensor<2>,
+    pub score: Score,
+}
+
+/// Fits the weights of BERT and words on columns `[examples, columns]` of the validation listings.
+pub fn fuse_text(bert: &Tensor<2>, words: &Tensor<2>, targets: &[Target], labels: LabelCounts) -> FusedText {
+    let (class, score) = weight_of(words, bert, targets, labels);
+    let batch = TargetBatch::new(targets.to_vec(), &bert.device());
+    let price = |columns: &Tensor<2>| columns.clone().narrow(1, labels.classes(), QUANTILES);
+    let (price, _) = (0..=20_u32)
+        .map(|twentieths| twentieths as f32 / 20.0)
+        .map(|share| {
+            let mixed = price(words) * share + price(bert) * (1.0 - share);
+            (share, batch.price_loss(mixed).into_scalar::<f32>())
+        })
+        .fold((0.0, f32::INFINITY), |best, tried| if tried.1 < best.1 { tried } else { best });
+    let weights = WordWeights { class, price, labels };
+    let columns =
+        bert.clone() * weights.of_bert(&bert.device()) + words.clone() * weights.of_words(&bert.device());
+    FusedText { weights, columns, score }
+}
+
+impl WordWeights {
+    /// The text model's heads: BERT's linear ones, the words' bias added, and the word tables, each column at its weight;
+    /// and BERT's projection.
+    ///
+    /// # Errors
+    /// A tensor is missing.
+    pub fn heads(&self, bert: &StateDict, words: &StateDict) -> Result<StateDict, StateDictError> {
+        let (of_bert, of_words) =
+            (self.per_column(1.0, 1.0 - self.price), self.per_column(self.class, self.price));
+        let scaled = |tensor: &HostTensor, factors: &[f32]| -> HostTensor {
+            let rows = tensor.data.chunks_exact(factors.len());
+            let data = rows.flat_map(|row| row.iter().zip(factors).map(|(x, factor)| x * factor)).collect();
+            HostTensor { shape: tensor.shape.clone(), data }
+        };
+        let mut heads: StateDict = bert
+            .iter()
+            .map(|(name, tensor)| {
+                let is_column = name.starts_with("heads.");
+                (name.to_owned(), if is_column { scaled(tensor, &of_bert) } else { tensor.clone() })
+            })
+            .collect();
+        let mut bias = heads.get("heads.0.bias")?.clone();
+        let words_bias = scaled(words.get("lexical.bias")?, &of_words);
+        bias.data.iter_mut().zip(words_bias.data).for_each(|(bias, more)| *bias += more);
+        heads.insert("heads.0.bias", bias);
+        for table in ["lexical.unigram", "lexical.bigram"] {
+            heads.insert(table, scaled(words.get(table)?, &of_words));
+        }
+        Ok(heads)
     }
-    Ok(fused)
+
+    fn per_column(&self, class: f32, price: f32) -> Vec<f32> {
+        let classes = std::iter::repeat_n(class, self.labels.classes());
+        classes.chain(std::iter::repeat_n(price, QUANTILES)).collect()
+    }
+
+    fn of_bert(&self, device: &Device) -> Tensor<2> {
+        row(self.per_column(1.0, 1.0 - self.price), device)
+    }
+
+    fn of_words(&self, device: &Device) -> Tensor<2> {
+        row(self.per_column(self.class, self.price), device)
+    }
+}
+
+fn row(values: Vec<f32>, device: &Device) -> Tensor<2> {
+    let width = values.len();
+    Tensor::from_data(TensorData::new(values, [1, width]), device)
 }

@@ -48,14 +48,31 @@ pub fn ordered_quantiles(columns: Tensor<2>) -> Tensor<2> {
 /// InfoNCE in both directions (van den Oord et al. 2018) between embeddings and anchors `[batch, width]` of L2 norm 1.
 /// `targets` `[batch, batch]` says how much each anchor is wanted by each embedding; its rows and columns may hold several.
 pub fn contrastive(embeddings: Tensor<2>, anchors: Tensor<2>, targets: Tensor<2>) -> Tensor<1> {
-    let similarities = embeddings.matmul(anchors.transpose()) / CONTRASTIVE_TEMPERATURE;
-    let one_way = |similarities: Tensor<2>, targets: Tensor<2>| {
-        let shares = targets.clone() / targets.sum_dim(1);
-        (log_softmax(similarities, 1) * shares).sum_dim(1).mean().neg()
-    };
-    let forth = one_way(similarities.clone(), targets.clone());
-    let back = one_way(similarities.transpose(), targets.transpose());
+    let forth = contrastive_towards(embeddings.clone(), anchors.clone(), targets.clone());
+    let back = contrastive_towards(anchors, embeddings, targets.transpose());
     (forth + back) / 2.0
+}
+
+/// InfoNCE from embeddings `[batch, width]` to anchors `[anchors, width]`, of L2 norm 1, that others hide among.
+/// `wanted` `[batch, anchors]` as in [`contrastive`]; each row wants something.
+pub fn contrastive_towards(embeddings: Tensor<2>, anchors: Tensor<2>, wanted: Tensor<2>) -> Tensor<1> {
+    let similarities = embeddings.matmul(anchors.transpose()) / CONTRASTIVE_TEMPERATURE;
+    let shares = wanted.clone() / wanted.sum_dim(1);
+    (log_softmax(similarities, 1) * shares).sum_dim(1).mean().neg()
+}
+
+/// InfoNCE among the rows of one batch, `[batch, width]` of L2 norm 1 (supervised contrastive learning, Khosla et al.
+/// 2020). `twins` `[batch, batch]` is 1 where two different rows belong together; rows without a twin only repel.
+pub fn contrastive_among(embeddings: Tensor<2>, twins: Tensor<2>) -> Tensor<1> {
+    let [size, _] = embeddings.dims();
+    let itself = Tensor::<2>::eye(size, &embeddings.device());
+    let similarities = embeddings.clone().matmul(embeddings.transpose()) / CONTRASTIVE_TEMPERATURE;
+    // Cosines over the temperature stay far above this.
+    let log_shares = log_softmax(similarities - itself * 1e4, 1);
+    let wanted = twins.clone().sum_dim(1);
+    let has_twin = wanted.clone().clamp_max(1.0).squeeze_dim::<1>(1);
+    let of_row = (log_shares * twins).sum_dim(1) / wanted.clamp_min(1.0);
+    weighted_mean(of_row.squeeze_dim::<1>(1).neg(), has_twin)
 }
 
 fn weighted_mean(values: Tensor<1>, weights: Tensor<1>) -> Tensor<1> {

@@ -1,28 +1,35 @@
-//! From listings to trained heads: frozen features computed once, then small heads trained on them.
+//! From listings to trained models.
 //!
 //! - [`backbone`]: the pretrained networks, and where their weights come from;
-//! - [`features`]: what they see in every listing, computed by ONNX Runtime and cached;
-//! - [`examples`]: features and labels as arrays, cut into batches;
-//! - [`heads`], [`losses`]: what is trained, and towards what;
-//! - [`assemble`]: the examples of each model, and which embeddings it is drawn to;
-//! - [`words`]: texts as rows of the word tables;
-//! - [`fit`]: the loop;
+//! - [`corpus`]: the examples of each model;
+//! - [`features`], [`maps`], [`augment`]: what frozen parts see in every listing, computed by ONNX Runtime and cached;
+//! - [`targets`], [`losses`], [`score`]: what is to be learnt, and how far it is;
+//! - [`text`], [`words`] and [`word_model`], [`photo`]: the experts, on [`heads`];
+//! - [`fit`]: the loop that trains each;
+//! - [`fusion`]: experts become the text and the combined model;
 //! - [`price_band`]: the price quantiles, brought to the width they claim;
-//! - [`fusion`]: the text and the image model as one;
 //! - [`recipes`]: what each model is trained with;
+//! - [`trained`]: what they left, as ONNX graphs;
 //! - [`run`]: `marketrank-train train image|text|combined`.
 
-pub mod assemble;
+pub mod augment;
 pub mod backbone;
-pub mod examples;
+pub mod corpus;
 pub mod features;
 pub mod fit;
 pub mod fusion;
 pub mod heads;
 pub mod losses;
+pub mod maps;
+pub mod photo;
 pub mod price_band;
 pub mod recipes;
 pub mod run;
+pub mod score;
+pub mod targets;
+pub mod text;
+pub mod trained;
+pub mod word_model;
 pub mod words;
 
 use marketrank::artefacts::{ImageInput, TextInput};

@@ -1,4 +1,4 @@
-//! `marketrank-train train image|text|combined`: trains the heads of one model and keeps them in a run folder.
+//! `marketrank-train train image|text|combined`: trains one model and keeps it in a run folder.
 
 use std::{
     collections::BTreeMap,
@@ -14,29 +14,36 @@ use marketrank::inference::{Device as Provider, Runtime};
 use serde::Serialize;
 
 use super::{
-    assemble::{Corpus, TextEmbeddings, TextFeatures, photo_embeddings},
-    backbone::{PhotoNetwork, WeightsArgs},
-    examples::Examples,
-    features::FeatureStore,
-    fit::{Epoch, FitConfig, Fitted, fit},
-    fusion::{fuse, text_alone},
-    heads::HeadsConfig,
+    IMAGE_INPUT, TEXT_INPUT,
+    backbone::{TextNetwork, WeightsArgs},
+    corpus::{Corpus, TextEmbeddings},
+    features::{FeatureStore, Features, Output, encoded},
+    fit::{Epoch, FitConfig, Fitted, Lesson, Score, fit},
+    fusion::{embedding_weight, fuse_text, mean_of_listings, weight_of},
+    heads::Heads,
+    photo::PhotoModel,
     price_band,
-    recipes::{IMAGE_FIT, Overrides, PROJECTION_FIT, TEXT_FIT, image_heads, projection, text_heads},
+    recipes::{IMAGE_FIT, Overrides, TEXT_FIT, VIEWS, WORD_FIT, image_heads, text_heads},
+    targets::Target,
+    text::{FROZEN_LAYERS, TextModel},
+    trained::Trained,
+    word_model::WordModel,
 };
 use crate::{
     data::{CleanTable, Split},
-    networks::device::Hardware,
+    networks::{Bert, UpperBlocks, device::Hardware},
+    onnx::{Precision, listing::PhotoWeights},
     weights::{self, StateDict},
 };
 
-/// File of the trained tensors in a run folder.
+/// Files of a run folder: the heads, the backbone under them, and how they came about.
 const HEADS: &str = "heads.safetensors";
-/// File that says how they came about.
+const BACKBONE: &str = "backbone.safetensors";
 const RUN: &str = "run.json";
+const PHOTO_WEIGHTS: &str = "photo_weights.json";
 
-/// Which of the three models to train. The text comes first, then the image, then both combined: each is drawn into the
-/// embedding space of those before it.
+/// Which of the three models to train. The text comes first, then the image, which is drawn into the text's embedding
+/// space, then both combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Model {
     Text,
@@ -59,10 +66,14 @@ pub struct TrainArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
+    /// Go on from the last checkpoint of the run folder
+    #[arg(long)]
+    resume: bool,
+
     #[command(flatten)]
     overrides: Overrides,
 
-    /// What to train on; features are always computed by ONNX Runtime
+    /// What to train on; what frozen networks see is always computed by ONNX Runtime
     #[arg(long, value_enum, default_value = "cpu")]
     hardware: Hardware,
 }
@@ -74,7 +85,7 @@ pub struct CommonArgs {
     #[arg(long, default_value = "data/clean", value_name = "FOLDER")]
     pub clean: PathBuf,
 
-    /// Folder of the runs: each model's trained heads have a folder in it
+    /// Folder of the runs: each trained model has a folder in it
     #[arg(long, default_value = "runs", value_name = "FOLDER")]
     pub runs: PathBuf,
 
@@ -97,17 +108,20 @@ pub struct CommonArgs {
 struct RunReport<'a> {
     model: &'static str,
     data_sha256: &'a str,
-    fit: FitConfig,
-    best_epoch: usize,
-    validation_accuracy: f64,
-    epochs: &'a [Epoch],
+    seed: u64,
+    /// Each expert that was trained, how, and how it went.
+    experts: Vec<Expert>,
+    /// The whole model on the validation split.
+    validation: Score,
 }
 
-/// A trained model: its tensors, and how they came about.
-struct Trained {
-    tensors: StateDict,
+/// One training of a run.
+#[derive(Serialize)]
+struct Expert {
+    name: &'static str,
     fit: FitConfig,
-    fitted: Fitted,
+    best_epoch: usize,
+    epochs: Vec<Epoch>,
 }
 
 /// What all three trainings share.
@@ -115,8 +129,6 @@ struct Training<'a> {
     args: &'a TrainArgs,
     corpus: Corpus<'a>,
     store: FeatureStore<'a>,
-    text: TextFeatures,
-    text_config: HeadsConfig,
     device: Device,
 }
 
@@ -132,100 +144,172 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     let threads = available_parallelism().map_or(1, usize::from);
     let store = FeatureStore { runtime: &runtime, cache: features.clone(), threads };
     let corpus = Corpus::new(&table);
-    let network = args.weights.text_network()?;
-    let text = corpus.text_features(&store, &network)?;
-    let backbone = network.backbone();
-    let text_config = text_heads(corpus.labels(), backbone.features()?, backbone.vocabulary()?);
     let device = args.hardware.device();
-    let training = Training { args, corpus, store, text, text_config, device };
-    let trained = match args.model {
-        Model::Text => training.text()?,
-        Model::Image => training.image()?,
-        Model::Combined => training.combined()?,
-    };
-    save(args, &table, trained)
+    let training = Training { args, corpus, store, device };
+    match args.model {
+        Model::Text => training.text(&table),
+        Model::Image => training.image(&table),
+        Model::Combined => training.combined(&table),
+    }
 }
 
 impl Training<'_> {
-    fn text(&self) -> Result<Trained> {
-        let examples = |split| self.corpus.text_examples(split, &self.text);
-        let (fit, fitted) = self.fit(TEXT_FIT, &self.text_config, None, examples)?;
-        let tensors = self.text.idf.fold(fitted.tensors.clone());
-        let mut validation = examples(Split::Validation);
-        validation.words = validation.words.map(|(words, idf)| (words, idf.folded()));
-        let tensors = price_band::calibrate(
-            tensors,
-            &self.text_config,
-            self.corpus.labels(),
-            &validation,
-            &self.device,
-        )?;
-        Ok(Trained { tensors, fit, fitted })
+    fn folder(&self) -> PathBuf {
+        self.args.common.runs.join(self.args.model.name())
     }
 
-    fn image(&self) -> Result<Trained> {
-        let network = self.args.weights.photo_network()?;
-        let photos = self.corpus.photo_features(&self.store, &network)?;
-        let norm = self.corpus.standardisation(&photos);
-        let anchors = self.text_embeddings(&read_heads(&self.args.common.runs, Model::Text)?)?;
-        let examples = |split| self.corpus.image_examples(split, &photos, &norm, &anchors);
-        let (fit, fitted) = self.fit(IMAGE_FIT, &self.image_config(&network), None, examples)?;
-        let mut tensors = fitted.tensors.clone();
-        norm.write(&mut tensors);
-        Ok(Trained { tensors, fit, fitted })
-    }
-
-    fn combined(&self) -> Result<Trained> {
-        let network = self.args.weights.photo_network()?;
-        let photos = self.corpus.photo_features(&self.store, &network)?;
-        let norm = self.corpus.standardisation(&photos);
-        let image_config = self.image_config(&network);
-        let text_heads = read_heads(&self.args.common.runs, Model::Text)?;
-        let image_heads = read_heads(&self.args.common.runs, Model::Image)?;
-        let anchors = self.text_embeddings(&text_heads)?;
-        let photo_anchors = photo_embeddings(&photos, &norm, &image_config, &image_heads, &self.device)?;
-        let examples = |split| {
-            self.corpus.combined_examples(split, &self.text, &photos, &norm, &anchors, &photo_anchors)
-        };
-        let fused = fuse(
-            self.corpus.labels(),
-            (&self.text_config, &text_heads),
-            (&image_config, &image_heads),
-            &examples(Split::Validation),
-            &self.device,
-        )?;
-        println!(
-            "photo and text multiplied, the photo with weight {:.1}: validation accuracy {:.4}",
-            fused.photo_weight, fused.accuracy
-        );
-        let config = projection(&self.text_config, &image_config);
-        let start = text_alone(&text_heads, self.text_config.features, image_config.features)?;
-        let (fit, fitted) = self.fit(PROJECTION_FIT, &config, Some(&start), examples)?;
-        let mut tensors: StateDict = fused.tensors.into_iter().chain(fitted.tensors.clone()).collect();
-        norm.write(&mut tensors);
-        Ok(Trained { tensors, fit, fitted })
-    }
-
-    fn fit(
+    fn fit<L: Lesson>(
         &self,
+        name: &'static str,
         recipe: FitConfig,
-        heads: &HeadsConfig,
-        start: Option<&StateDict>,
-        examples: impl Fn(Split) -> Examples,
-    ) -> Result<(FitConfig, Fitted)> {
-        let recipe = FitConfig { seed: self.args.seed, ..recipe };
-        let (recipe, heads) = self.args.overrides.apply(recipe, heads);
-        let (train, validation) = (examples(Split::Train), examples(Split::Validation));
-        let fitted = fit(&recipe, &heads, start, self.corpus.labels(), &train, &validation, &self.device)?;
-        Ok((recipe, fitted))
+        lesson: &L,
+        network: L::Network,
+    ) -> Result<(Expert, L::Network)> {
+        let recipe = self.args.overrides.apply(FitConfig { seed: self.args.seed, ..recipe });
+        let run = self.folder().join(name);
+        println!("{name}: {} epochs at most, in {}", recipe.epochs, run.display());
+        let Fitted { network, epochs, best } =
+            fit(&recipe, lesson, network, &self.device, &run, self.args.resume)?;
+        Ok((Expert { name, fit: recipe, best_epoch: best, epochs }, network))
     }
 
-    fn text_embeddings(&self, heads: &StateDict) -> Result<TextEmbeddings> {
-        TextEmbeddings::of(&self.text, &self.text_config, heads, &self.device)
+    fn text(&self, table: &CleanTable) -> Result<()> {
+        let network = self.args.weights.text_network()?;
+        let pretrained = Bert::load(&network.config, network.weights(), &self.device)?;
+        let lesson = self.corpus.text_lesson(&network, &pretrained, &self.device)?;
+        let words = self.corpus.word_lesson(&network, &lesson)?;
+        let training = self.device.clone().autodiff();
+        training.seed(self.args.seed);
+        let vocabulary = network.backbone().vocabulary()?;
+        let model = WordModel::new(vocabulary, lesson.labels.classes_and_price(), &training);
+        let (word_expert, word_model) = self.fit("words", WORD_FIT, &words, model)?;
+        let config = text_heads(lesson.labels, network.config.width);
+        let bert = Bert::load(&network.config, network.weights(), &training)?.with_frozen(FROZEN_LAYERS);
+        let model = TextModel { bert, heads: Heads::new(&config, &training) };
+        let (bert_expert, model) = self.fit("bert", TEXT_FIT, &lesson, model)?;
+
+        let targets: Vec<Target> = lesson.validation.iter().map(|example| example.target).collect();
+        let by_bert = lesson.columns(&model, &lesson.validation);
+        let by_words = words.columns(&word_model, &words.validation);
+        let fused = fuse_text(&by_bert, &by_words, &targets, lesson.labels);
+        println!(
+            "words have weight {:.2} beside BERT, {:.2} in the price",
+            fused.weights.class, fused.weights.price
+        );
+        let heads = fused.weights.heads(&model.heads.state_dict(), &word_model.state_dict(&words.idf))?;
+        let heads = price_band::calibrate(heads, &fused.columns, &targets, lesson.labels);
+        self.save(table, &heads, &model.bert.state_dict(), vec![word_expert, bert_expert], fused.score)
     }
 
-    fn image_config(&self, network: &PhotoNetwork) -> HeadsConfig {
-        image_heads(self.corpus.labels(), network.backbone().features(), self.text_config.embedding)
+    fn image(&self, table: &CleanTable) -> Result<()> {
+        let network = self.args.weights.photo_network()?;
+        let text = self.args.weights.text_network()?.trained(&self.args.common.runs)?;
+        let width = text.config.width;
+        let embeddings = self.text_embeddings(&text)?;
+        let lesson = self.corpus.photo_lesson(&self.store, &network, &embeddings, VIEWS, &self.device)?;
+        let training = self.device.clone().autodiff();
+        training.seed(self.args.seed);
+        let config = image_heads(lesson.labels, network.backbone().features(), width);
+        let upper = UpperBlocks::load(network.weights(), &training)?;
+        let model = PhotoModel { upper, heads: Heads::new(&config, &training) };
+        let (expert, model) = self.fit("photo", IMAGE_FIT, &lesson, model)?;
+        let mut backbone = network.weights().clone();
+        model.upper.write_into(&mut backbone);
+        let score = lesson.validate(&model);
+        self.save(table, &model.heads.state_dict(), &backbone, vec![expert], score)
+    }
+
+    /// Weighs the photo against the text on the validation listings, as the two models see them in ONNX Runtime.
+    fn combined(&self, table: &CleanTable) -> Result<()> {
+        let labels = self.corpus.labels();
+        let trained = Trained::read(&self.args.weights, &self.args.common.runs, labels)?;
+        let (photo_listings, files) = self.corpus.photos(Split::Validation);
+        let photos = self.store.run_on_photos(
+            &trained.image_model(Precision::Float32)?,
+            IMAGE_INPUT,
+            &files,
+            [Output::Classes, Output::Embedding],
+        )?;
+        let (photos, listings) = mean_of_listings(photos, &photo_listings);
+        let text_model = trained.text_model(Precision::Float32)?;
+        let read = |texts: Vec<(&str, &str)>| -> Result<[Features; 2]> {
+            let of_listings: Vec<_> = listings.iter().map(|&listing| texts[listing]).collect();
+            let tokens = encoded(&trained.text, TEXT_INPUT, &of_listings)?;
+            self.store.run_on_texts(&text_model, &tokens, [Output::Classes, Output::Embedding])
+        };
+        let texts = read(self.corpus.texts())?;
+        let [_, titles] = read(self.corpus.titles())?;
+        let targets: Vec<Target> = listings.iter().map(|&listing| self.corpus.target(listing)).collect();
+
+        let [text_classes, text_embeddings] = texts;
+        let [photo_classes, photo_embeddings] = photos;
+        let columns = |rows: Features| rows.into_tensor(&self.device);
+        let (class, score) = weight_of(&columns(photo_classes), &columns(text_classes), &targets, labels);
+        let embedding = embedding_weight(&titles, &text_embeddings, &photo_embeddings, &targets);
+        let weights = PhotoWeights { class, embedding };
+        println!("a photo has weight {class:.2} beside the text, {embedding:.2} in the embedding");
+        let path = photo_weights_file(&self.args.common.runs);
+        fs::create_dir_all(self.folder())?;
+        fs::write(&path, serde_json::to_vec_pretty(&weights)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        self.report(table, Vec::new(), score)
+    }
+
+    /// Embeddings of all listings' texts by the trained text model.
+    fn text_embeddings(&self, network: &TextNetwork) -> Result<TextEmbeddings> {
+        let heads = read_heads(&self.args.common.runs, Model::Text)?;
+        let config = text_heads(self.corpus.labels(), network.config.width);
+        let heads = Heads::load(&config, &heads, &self.device)?;
+        let embed = |texts: &[(&str, &str)]| -> Result<Features> {
+            let features = self.store.texts(network, TEXT_INPUT, texts)?;
+            Ok(features.map(&self.device, |features| heads.embed(features)))
+        };
+        Ok(TextEmbeddings { whole: embed(&self.corpus.texts())?, title: embed(&self.corpus.titles())? })
+    }
+
+    fn save(
+        &self,
+        table: &CleanTable,
+        heads: &StateDict,
+        backbone: &StateDict,
+        experts: Vec<Expert>,
+        validation: Score,
+    ) -> Result<()> {
+        let folder = self.folder();
+        weights::write_safetensors(&folder.join(HEADS), heads, &BTreeMap::new())?;
+        weights::write_safetensors(&folder.join(BACKBONE), backbone, &BTreeMap::new())?;
+        self.report(table, experts, validation)
+    }
+
+    fn report(&self, table: &CleanTable, experts: Vec<Expert>, validation: Score) -> Result<()> {
+        let path = self.folder().join(RUN);
+        let report = RunReport {
+            model: self.args.model.name(),
+            data_sha256: &table.sha256,
+            seed: self.args.seed,
+            experts,
+            validation,
+        };
+        fs::write(&path, serde_json::to_vec_pretty(&report)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        println!(
+            "{}: validation loss {:.4}, accuracy {:.4}; it is in {}",
+            report.model,
+            validation.loss,
+            validation.accuracy,
+            self.folder().display()
+        );
+        Ok(())
+    }
+}
+
+impl Model {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Combined => "combined",
+        }
     }
 }
 
@@ -239,38 +323,17 @@ pub fn read_heads(runs: &Path, model: Model) -> Result<StateDict> {
         .with_context(|| format!("no {0} model is trained; run `marketrank-train train {0}`", model.name()))
 }
 
-fn save(args: &TrainArgs, table: &CleanTable, trained: Trained) -> Result<()> {
-    let Trained { tensors, fit, fitted: Fitted { epochs, best, .. } } = trained;
-    ensure!(!epochs.is_empty(), "no epoch was trained");
-    let folder = args.common.runs.join(args.model.name());
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let report = RunReport {
-        model: args.model.name(),
-        data_sha256: &table.sha256,
-        fit,
-        best_epoch: best,
-        validation_accuracy: epochs[best].accuracy,
-        epochs: &epochs,
-    };
-    weights::write_safetensors(&folder.join(HEADS), &tensors, &BTreeMap::new())?;
-    fs::write(folder.join(RUN), serde_json::to_vec_pretty(&report)?)
-        .with_context(|| format!("cannot write {}", folder.join(RUN).display()))?;
-    println!(
-        "{}: best in epoch {best} of {}, validation accuracy {:.4}; its heads are in {}",
-        report.model,
-        epochs.len(),
-        report.validation_accuracy,
-        folder.display()
-    );
-    Ok(())
+/// Where `train combined` leaves the photo's weights.
+pub fn photo_weights_file(runs: &Path) -> PathBuf {
+    runs.join(Model::Combined.name()).join(PHOTO_WEIGHTS)
 }
 
-impl Model {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Combined => "combined",
-        }
-    }
+/// The trained backbone of a model.
+///
+/// # Errors
+/// The model was not trained yet.
+pub fn backbone_file(runs: &Path, model: Model) -> Result<PathBuf> {
+    let path = runs.join(model.name()).join(BACKBONE);
+    ensure!(path.is_file(), "no {0} model is trained; run `marketrank-train train {0}`", model.name());
+    Ok(path)
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use marketrank::preprocess::Tokens;
 
-use super::heads::WordBatch;
+use super::word_model::WordBatch;
 use crate::{
     onnx::lexical::{BIGRAM_BUCKETS, SPECIAL_TOKENS, bigram_bucket},
     weights::{HostTensor, StateDict},

@@ -8,7 +8,9 @@ pub mod device;
 pub mod efficientnet;
 mod published;
 pub mod resnet50;
+pub mod upper_blocks;
 
 pub use bert::{Bert, BertConfig, mean_pool};
 pub use efficientnet::EfficientNetLite2;
 pub use resnet50::ResNet50;
+pub use upper_blocks::UpperBlocks;

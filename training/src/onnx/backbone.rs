@@ -107,6 +107,29 @@ pub fn write_image_backbone(image: ImageBackbone<'_>, precision: Precision) -> R
     g.finish()
 }
 
+/// The lower part of the photo network alone: `image` uint8 [batch, height, width, 3] -> `maps` float32 [batch, channels,
+/// height / 32, width / 32], what its upper blocks are trained on.
+///
+/// # Errors
+/// A tensor is missing or has another shape, or the network is not cut into lower and upper blocks.
+pub fn write_lower_blocks(
+    image: ImageBackbone<'_>,
+    blocks: usize,
+    precision: Precision,
+) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new(image.name(), precision);
+    let (maps, channels) = match image {
+        ImageBackbone::EfficientNetLite2(weights) => {
+            let image = image_input::image_input(&mut g, image_input::EFFICIENTNET_LITE);
+            efficientnet::lower_blocks(&mut g, weights, blocks, &image)?
+        }
+        ImageBackbone::ResNet50(_) => return Err(OnnxError::NoUpperBlocks { network: image.name() }),
+    };
+    let shape = [Dim::Named("batch"), Dim::Fixed(channels), Dim::Named("rows"), Dim::Named("columns")];
+    g.output("maps", &maps, &shape);
+    g.finish()
+}
+
 /// The text network alone: `input_ids`, `attention_mask` int64 [batch, tokens] -> `pooled` float32 [batch, width], of
 /// L2 norm 1, as the listing models see them.
 ///

@@ -44,20 +44,33 @@ pub fn efficientnet_lite2(
     weights: &StateDict,
     image: &Value<f32>,
 ) -> Result<Value<f32>, OnnxError> {
+    let (x, channels) = lower_blocks(g, weights, usize::MAX, image)?;
+    let mut emitter = Emitter { g, weights };
+    let x = emitter.activated(convolution(channels, FEATURES, 1, 1), "_conv_head", "_bn1", &x)?;
+    Ok(g.global_average_pool(&x))
+}
+
+/// Emits the stem and the first `blocks` blocks: normalised image [batch, 3, height, width] -> [batch, channels,
+/// height / s, width / s], and how many channels that is.
+///
+/// # Errors
+/// A tensor is missing or has another shape.
+pub fn lower_blocks(
+    g: &mut GraphBuilder,
+    weights: &StateDict,
+    blocks: usize,
+    image: &Value<f32>,
+) -> Result<(Value<f32>, usize), OnnxError> {
     let mut emitter = Emitter { g, weights };
     let mut x = emitter.activated(convolution(3, STEM, 3, 2), "_conv_stem", "_bn0", image)?;
     let mut inputs = STEM;
-    let mut index = 0;
-    for stage in &STAGES {
-        for block in 0..stage.blocks {
-            let stride = if block == 0 { stage.stride } else { 1 };
-            x = emitter.inverted_bottleneck(&format!("_blocks.{index}"), stage, inputs, stride, &x)?;
-            inputs = stage.outputs;
-            index += 1;
-        }
+    let all = STAGES.iter().flat_map(|stage| (0..stage.blocks).map(move |block| (stage, block)));
+    for (index, (stage, block)) in all.enumerate().take(blocks) {
+        let stride = if block == 0 { stage.stride } else { 1 };
+        x = emitter.inverted_bottleneck(&format!("_blocks.{index}"), stage, inputs, stride, &x)?;
+        inputs = stage.outputs;
     }
-    let x = emitter.activated(convolution(inputs, FEATURES, 1, 1), "_conv_head", "_bn1", &x)?;
-    Ok(g.global_average_pool(&x))
+    Ok((x, inputs))
 }
 
 fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Convolution {

@@ -13,25 +13,25 @@
 //! | `log_price` | float32 [batch, 3], ordered 10, 50, 90 % quantiles | | out | out |
 //!
 //! # Heads: what training must provide
-//! One state dict for each model. `T` is the width of the BERT, `I` that of the photo network (2048 for ResNet-50, 1280
-//! for EfficientNet-Lite2), `L = C + S + 3`: the columns of categories, subcategories and price, in this order. The price
-//! columns are the raw ones of [`ordered_quantiles`].
+//! One state dict for text and one for photos. `T` is the width of the BERT, `I` that of the photo network (2048 for
+//! ResNet-50, 1280 for EfficientNet-Lite2), `L = C + S + 3`: the columns of categories, subcategories and price, in this
+//! order. The price columns are the raw ones of [`ordered_quantiles`].
 //!
 //! An *MLP* `name: in -> out` is `name.0.weight` [in, hidden], `name.0.bias` [hidden], `name.1.weight` [hidden, out],
 //! `name.1.bias` [out], and so on: any number of layers from one up, ReLU between them, none at the end.
 //!
-//! | model | features `x` | tensors |
+//! | heads | features `x` | tensors |
 //! | --- | --- | --- |
 //! | text | the hidden states' mean over the text, L2-normalised: `T` | MLP `heads: T -> L`; `lexical.unigram` [vocabulary, L]; `lexical.bigram` [`BIGRAM_BUCKETS`, L]; MLP `projection: T -> D` |
-//! | image | the photo's features, standardised: `I` | MLP `heads: I -> C + S`; MLP `projection: I -> D`; optional norm |
-//! | combined | the text's `x` before the image's: `T + I` | MLP `heads: T + I -> L`; `lexical.*` as for text; MLP `projection: T + I -> D`; optional norm; optional MLP `image_logits: I -> C + S` |
+//! | photo | the photo's pooled features: `I` | MLP `heads: I -> C + S`; MLP `projection: I -> D` |
 //!
-//! - The norm: `image_norm.mean` and `image_norm.std` [I]. With them the photo's features are `(features - mean) / std`
-//!   wherever this page says "standardised"; without either they are used as they are.
-//! - Logits are `heads(x)`, plus [`lexical_bag`] for text and combined, plus, where `image_logits` exists, that MLP of the
-//!   standardised photo features on the first `C + S` columns.
-//! - `embedding` is `projection(x)` made L2 norm 1. In the text model it is `x + projection(x)` where `D = T`, so that an
-//!   untrained projection near zero is the BERT's own embedding.
+//! - Logits are `heads(x)`, plus [`lexical_bag`] for text.
+//! - `embedding` is `projection(x)` made L2 norm 1. For text it is `x + projection(x)` where `D = T`, so that an untrained
+//!   projection near zero is the BERT's own embedding.
+//! - The combined model adds both: logits of the text and, times [`PhotoWeights::class`], of the photo; the price is the
+//!   text's; the embedding is the text's and, times [`PhotoWeights::embedding`], the photo's, made L2 norm 1.
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     Dim, GraphBuilder, ImageBackbone, OnnxError, Precision, TextBackbone, Value,
@@ -61,6 +61,24 @@ impl LabelCounts {
     }
 }
 
+/// How much a photo counts in the combined model, against 1 for the text.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PhotoWeights {
+    /// Of its category and subcategory logits.
+    pub class: f32,
+    /// Of its embedding.
+    pub embedding: f32,
+}
+
+/// Outputs before they are named.
+struct Part {
+    /// [batch, C + S]
+    classes: Value<f32>,
+    /// [batch, D], L2 norm 1.
+    embedding: Value<f32>,
+    width: usize,
+}
+
 /// `image.onnx`.
 ///
 /// # Errors
@@ -71,16 +89,11 @@ pub fn write_image_model(
     heads: &StateDict,
     precision: Precision,
 ) -> Result<Vec<u8>, OnnxError> {
-    let classify = Mlp::read(heads, "heads", image.features())?.with_outputs(labels.classes())?;
-    let project = Mlp::read(heads, "projection", image.features())?;
-
     let mut g = GraphBuilder::new("image", precision);
     g.metadata("image_backbone", image.name());
-    let features = image_features(&mut g, image, heads)?;
-    let classes = classify.emit(&mut g, &features);
-    output_classes(&mut g, labels, &classes);
-    let embedding = project.emit(&mut g, &features);
-    output_embedding(&mut g, &embedding, project.outputs());
+    let photo = photo_part(&mut g, labels, image, heads)?;
+    output_classes(&mut g, labels, &photo.classes);
+    output_embedding(&mut g, &photo.embedding, photo.width);
     g.finish()
 }
 
@@ -94,86 +107,85 @@ pub fn write_text_model(
     heads: &StateDict,
     precision: Precision,
 ) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new("text", precision);
+    g.metadata("text_backbone", "bert");
+    let (text, price) = text_part(&mut g, labels, text, heads)?;
+    output_classes(&mut g, labels, &text.classes);
+    output_price(&mut g, &price);
+    output_embedding(&mut g, &text.embedding, text.width);
+    g.finish()
+}
+
+/// `combined.onnx`, of the text's and the photo's heads.
+///
+/// # Errors
+/// A tensor of a backbone or of the heads is missing or has another shape, or the two embeddings differ in width.
+pub fn write_combined_model(
+    labels: LabelCounts,
+    (image, image_heads): (ImageBackbone<'_>, &StateDict),
+    (text, text_heads): (TextBackbone<'_>, &StateDict),
+    weights: PhotoWeights,
+    precision: Precision,
+) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new("combined", precision);
+    g.metadata("image_backbone", image.name());
+    g.metadata("text_backbone", "bert");
+    let (text, price) = text_part(&mut g, labels, text, text_heads)?;
+    let photo = photo_part(&mut g, labels, image, image_heads)?;
+    if text.width != photo.width {
+        return Err(OnnxError::EmbeddingWidths { text: text.width, photo: photo.width });
+    }
+    let classes = weighted_sum(&mut g, &text.classes, &photo.classes, weights.class);
+    let embedding = weighted_sum(&mut g, &text.embedding, &photo.embedding, weights.embedding);
+    output_classes(&mut g, labels, &classes);
+    output_price(&mut g, &price);
+    let embedding = g.l2_normalise(&embedding);
+    output_embedding(&mut g, &embedding, text.width);
+    g.finish()
+}
+
+fn photo_part(
+    g: &mut GraphBuilder,
+    labels: LabelCounts,
+    image: ImageBackbone<'_>,
+    heads: &StateDict,
+) -> Result<Part, OnnxError> {
+    let classify = Mlp::read(heads, "heads", image.features())?.with_outputs(labels.classes())?;
+    let project = Mlp::read(heads, "projection", image.features())?;
+    let features = image.emit(g)?;
+    let classes = classify.emit(g, &features);
+    let embedding = project.emit(g, &features);
+    Ok(Part { classes, embedding: g.l2_normalise(&embedding), width: project.outputs() })
+}
+
+/// The part and the raw price columns [batch, 3].
+fn text_part(
+    g: &mut GraphBuilder,
+    labels: LabelCounts,
+    text: TextBackbone<'_>,
+    heads: &StateDict,
+) -> Result<(Part, Value<f32>), OnnxError> {
     let width = text.features()?;
     let columns = labels.classes_and_price();
     let classify = Mlp::read(heads, "heads", width)?.with_outputs(columns)?;
     let project = Mlp::read(heads, "projection", width)?;
-
-    let mut g = GraphBuilder::new("text", precision);
-    g.metadata("text_backbone", "bert");
-    let inputs = TextInputs::declare(&mut g);
-    let pooled = text.emit(&mut g, &inputs)?;
-    let logits = classify.emit(&mut g, &pooled);
-    let bag = lexical_bag(&mut g, heads, [text.vocabulary()?, columns], &inputs.ids, &inputs.mask)?;
+    let inputs = TextInputs::declare(g);
+    let pooled = text.emit(g, &inputs)?;
+    let logits = classify.emit(g, &pooled);
+    let bag = lexical_bag(g, heads, [text.vocabulary()?, columns], &inputs.ids, &inputs.mask)?;
     let logits = g.add(&logits, &bag);
     let [classes, price] = g.split(&logits, [labels.classes(), QUANTILES]);
-    output_classes(&mut g, labels, &classes);
-    output_price(&mut g, &price);
-
-    let mut embedding = project.emit(&mut g, &pooled);
+    let mut embedding = project.emit(g, &pooled);
     if project.outputs() == width {
         embedding = g.add(&embedding, &pooled);
     }
-    output_embedding(&mut g, &embedding, project.outputs());
-    g.finish()
+    Ok((Part { classes, embedding: g.l2_normalise(&embedding), width: project.outputs() }, price))
 }
 
-/// `combined.onnx`.
-///
-/// # Errors
-/// A tensor of a backbone or of the heads is missing or has another shape.
-pub fn write_combined_model(
-    labels: LabelCounts,
-    image: ImageBackbone<'_>,
-    text: TextBackbone<'_>,
-    heads: &StateDict,
-    precision: Precision,
-) -> Result<Vec<u8>, OnnxError> {
-    let width = text.features()? + image.features();
-    let columns = labels.classes_and_price();
-    let classify = Mlp::read(heads, "heads", width)?.with_outputs(columns)?;
-    let project = Mlp::read(heads, "projection", width)?;
-
-    let mut g = GraphBuilder::new("combined", precision);
-    g.metadata("image_backbone", image.name());
-    g.metadata("text_backbone", "bert");
-    let inputs = TextInputs::declare(&mut g);
-    let pooled = text.emit(&mut g, &inputs)?;
-    let photo = image_features(&mut g, image, heads)?;
-    let features = g.concat(&[&pooled, &photo]);
-
-    let logits = classify.emit(&mut g, &features);
-    let bag = lexical_bag(&mut g, heads, [text.vocabulary()?, columns], &inputs.ids, &inputs.mask)?;
-    let logits = g.add(&logits, &bag);
-    let [mut classes, price] = g.split(&logits, [labels.classes(), QUANTILES]);
-    if Mlp::exists(heads, "image_logits") {
-        let look = Mlp::read(heads, "image_logits", image.features())?.with_outputs(labels.classes())?;
-        let look = look.emit(&mut g, &photo);
-        classes = g.add(&classes, &look);
-    }
-    output_classes(&mut g, labels, &classes);
-    output_price(&mut g, &price);
-    let embedding = project.emit(&mut g, &features);
-    output_embedding(&mut g, &embedding, project.outputs());
-    g.finish()
-}
-
-/// The photo network's features [batch, I], standardised where the heads bring a norm.
-fn image_features(
-    g: &mut GraphBuilder,
-    image: ImageBackbone<'_>,
-    heads: &StateDict,
-) -> Result<Value<f32>, OnnxError> {
-    let features = image.emit(g)?;
-    if heads.get("image_norm.mean").is_err() && heads.get("image_norm.std").is_err() {
-        return Ok(features);
-    }
-    let mean = heads.get_shaped("image_norm.mean", &[image.features()])?;
-    let deviation = heads.get_shaped("image_norm.std", &[image.features()])?;
-    let mean = g.weight("image_norm.mean", mean);
-    let deviation = g.weight("image_norm.std", deviation);
-    let centred = g.sub(&features, &mean);
-    Ok(g.div(&centred, &deviation))
+fn weighted_sum(g: &mut GraphBuilder, first: &Value<f32>, second: &Value<f32>, weight: f32) -> Value<f32> {
+    let weight = g.scalar(weight);
+    let second = g.mul(second, &weight);
+    g.add(first, &second)
 }
 
 fn output_classes(g: &mut GraphBuilder, labels: LabelCounts, classes: &Value<f32>) {
@@ -183,8 +195,7 @@ fn output_classes(g: &mut GraphBuilder, labels: LabelCounts, classes: &Value<f32
 }
 
 fn output_embedding(g: &mut GraphBuilder, embedding: &Value<f32>, width: usize) {
-    let embedding = g.l2_normalise(embedding);
-    g.output("embedding", &embedding, &[Dim::Named("batch"), Dim::Fixed(width)]);
+    g.output("embedding", embedding, &[Dim::Named("batch"), Dim::Fixed(width)]);
 }
 
 fn output_price(g: &mut GraphBuilder, raw: &Value<f32>) {

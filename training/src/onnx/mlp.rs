@@ -30,11 +30,6 @@ impl<'a> Mlp<'a> {
         Ok(Self { prefix, layers, outputs: width })
     }
 
-    /// Whether there is a stack under `prefix`.
-    pub fn exists(weights: &StateDict, prefix: &str) -> bool {
-        Self::has_layer(weights, prefix, 0)
-    }
-
     fn has_layer(weights: &StateDict, prefix: &str, layer: usize) -> bool {
         weights.get(&format!("{prefix}.{layer}.weight")).is_ok()
     }

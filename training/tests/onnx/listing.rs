@@ -7,7 +7,7 @@ use marketrank_train::{
         BertArchitecture, ImageBackbone, LabelCounts, OnnxError, Precision, TextBackbone,
         backbone::{write_image_backbone, write_text_backbone},
         lexical::{BIGRAM_BUCKETS, bigram_bucket},
-        listing::{write_combined_model, write_image_model, write_text_model},
+        listing::{PhotoWeights, write_combined_model, write_image_model, write_text_model},
     },
     weights::{HostTensor, StateDict, StateDictError},
 };
@@ -61,11 +61,6 @@ fn insert_lexical(heads: &mut StateDict) {
     }
 }
 
-fn insert_norm(heads: &mut StateDict) {
-    heads.insert("image_norm.mean", filled("image_norm.mean", &[PHOTO], 1.0, 0.5));
-    heads.insert("image_norm.std", filled("image_norm.std", &[PHOTO], 1.0, 1.0));
-}
-
 /// `x W + b` of one layer.
 fn dense(heads: &StateDict, layer: &str, x: &[f32]) -> Vec<f32> {
     let weight = heads.get(&format!("{layer}.weight")).unwrap();
@@ -102,11 +97,6 @@ fn unit(x: &[f32]) -> Vec<f32> {
     x.iter().map(|x| x / norm).collect()
 }
 
-fn standardised(heads: &StateDict, features: &[f32]) -> Vec<f32> {
-    let (mean, deviation) = (heads.get("image_norm.mean").unwrap(), heads.get("image_norm.std").unwrap());
-    features.iter().zip(mean.data.iter().zip(&deviation.data)).map(|(x, (m, d))| (x - m) / d).collect()
-}
-
 #[track_caller]
 fn assert_columns(outputs: &HashMap<String, Output>, columns: &[f32]) {
     assert_close(&outputs["logits"].data, &columns[..2]);
@@ -130,16 +120,6 @@ fn text_heads(embedding: usize) -> StateDict {
     insert_dense(&mut heads, "heads", 0, [WIDTH, COLUMNS]);
     insert_dense(&mut heads, "projection", 0, [WIDTH, embedding]);
     insert_lexical(&mut heads);
-    heads
-}
-
-fn combined_heads() -> StateDict {
-    let mut heads = StateDict::default();
-    insert_dense(&mut heads, "heads", 0, [WIDTH + PHOTO, 7]);
-    insert_dense(&mut heads, "heads", 1, [7, COLUMNS]);
-    insert_dense(&mut heads, "projection", 0, [WIDTH + PHOTO, 6]);
-    insert_lexical(&mut heads);
-    insert_norm(&mut heads);
     heads
 }
 
@@ -174,7 +154,8 @@ fn the_text_model_keeps_the_contract() {
 
 #[test]
 fn the_combined_model_keeps_the_contract() {
-    let model = write_combined_model(LABELS, image(), text(), &combined_heads(), Precision::Float16).unwrap();
+    let weights = PhotoWeights { class: 1.0, embedding: 1.0 };
+    let model = write_combined(6, weights, Precision::Float16).unwrap();
     let expected = [
         "input_ids: Tensor<i64>(batch, tokens)",
         "attention_mask: Tensor<i64>(batch, tokens)",
@@ -198,16 +179,6 @@ fn the_image_model_applies_its_heads_to_the_features() {
 }
 
 #[test]
-fn the_image_model_standardises_features_where_the_heads_bring_a_norm() {
-    let mut heads = image_heads();
-    insert_norm(&mut heads);
-    let model = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap();
-    let outputs = Runtime::load(&model).run(vec![photo_input()]);
-    let features = standardised(&heads, &photo_features());
-    assert_columns(&outputs, &dense(&heads, "heads.0", &features));
-}
-
-#[test]
 fn the_text_model_adds_the_lexical_bag_to_its_heads() {
     let heads = text_heads(6);
     let model = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap();
@@ -227,33 +198,43 @@ fn a_text_embedding_as_wide_as_the_bert_starts_from_it() {
 }
 
 #[test]
-fn the_combined_model_joins_text_and_standardised_photo() {
-    let heads = combined_heads();
-    let outputs = run_combined(&heads);
-    let mut x = pooled_text();
-    x.extend(standardised(&heads, &photo_features()));
-    let hidden: Vec<f32> = dense(&heads, "heads.0", &x).iter().map(|&x| x.max(0.0)).collect();
-    assert_columns(&outputs, &sum(&dense(&heads, "heads.1", &hidden), &bag(&heads)));
-    assert_close(&outputs["embedding"].data, &unit(&dense(&heads, "projection.0", &x)));
+fn the_combined_model_adds_the_photo_to_the_text_at_its_weights() {
+    let weights = PhotoWeights { class: 0.25, embedding: 0.5 };
+    let model = write_combined(6, weights, Precision::Float32).unwrap();
+    let mut inputs = text_inputs();
+    inputs.push(photo_input());
+    let outputs = Runtime::load(&model).run(inputs);
+    let (text, photo) = (text_heads(6), image_heads());
+    let by_text = sum(&dense(&text, "heads.0", &pooled_text()), &bag(&text));
+    let features = photo_features();
+    let by_photo = dense(&photo, "heads.0", &features);
+    let (mut classes, price) = (sum(&by_text[..CLASSES], &times(&by_photo, 0.25)), &by_text[CLASSES..]);
+    classes.extend(price);
+    assert_columns(&outputs, &classes);
+    let of_text = unit(&dense(&text, "projection.0", &pooled_text()));
+    let of_photo = unit(&dense(&photo, "projection.0", &features));
+    assert_close(&outputs["embedding"].data, &unit(&sum(&of_text, &times(&of_photo, 0.5))));
 }
 
 #[test]
-fn the_combined_model_adds_the_photos_own_logits() {
-    let plain = run_combined(&combined_heads());
-    let mut heads = combined_heads();
-    insert_dense(&mut heads, "image_logits", 0, [PHOTO, CLASSES]);
-    let outputs = run_combined(&heads);
-    let look = dense(&heads, "image_logits.0", &standardised(&heads, &photo_features()));
-    assert_close(&outputs["logits"].data, &sum(&plain["logits"].data, &look[..2]));
-    assert_close(&outputs["subcategory_logits"].data, &sum(&plain["subcategory_logits"].data, &look[2..]));
-    assert_eq!(outputs["log_price"], plain["log_price"]);
+fn a_text_and_a_photo_of_two_spaces_are_not_combined() {
+    let error =
+        write_combined(7, PhotoWeights { class: 1.0, embedding: 1.0 }, Precision::Float32).unwrap_err();
+    assert!(matches!(error, OnnxError::EmbeddingWidths { text: 7, photo: 6 }), "{error}");
 }
 
-fn run_combined(heads: &StateDict) -> HashMap<String, Output> {
-    let model = write_combined_model(LABELS, image(), text(), heads, Precision::Float32).unwrap();
-    let mut inputs = text_inputs();
-    inputs.push(photo_input());
-    Runtime::load(&model).run(inputs)
+/// The combined model of the heads above; the photo's embedding is 6 wide.
+fn write_combined(
+    text_width: usize,
+    weights: PhotoWeights,
+    precision: Precision,
+) -> Result<Vec<u8>, OnnxError> {
+    let (image_heads, text_heads) = (image_heads(), text_heads(text_width));
+    write_combined_model(LABELS, (image(), &image_heads), (text(), &text_heads), weights, precision)
+}
+
+fn times(x: &[f32], factor: f32) -> Vec<f32> {
+    x.iter().map(|x| x * factor).collect()
 }
 
 #[test]
@@ -272,14 +253,6 @@ fn a_table_for_another_vocabulary_is_refused_by_name() {
     heads.insert("lexical.unigram", filled("lexical.unigram", &[50, COLUMNS], 1.0, 0.0));
     let error = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap_err();
     assert!(error.to_string().contains("lexical.unigram"), "{error}");
-}
-
-#[test]
-fn half_a_norm_is_refused_by_name() {
-    let mut heads = image_heads();
-    heads.insert("image_norm.std", filled("image_norm.std", &[PHOTO], 1.0, 1.0));
-    let error = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap_err();
-    assert!(error.to_string().contains("image_norm.mean"), "{error}");
 }
 
 #[test]

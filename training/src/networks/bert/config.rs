@@ -27,12 +27,19 @@ pub struct BertConfig {
     pub token_types: usize,
     #[serde(default = "layer_norm_eps")]
     pub layer_norm_eps: f64,
+    /// Share of hidden values left out in training.
+    #[serde(rename = "hidden_dropout_prob", default = "dropout")]
+    pub dropout: f64,
     hidden_act: Option<String>,
     position_embedding_type: Option<String>,
 }
 
 fn token_types() -> usize {
     2
+}
+
+fn dropout() -> f64 {
+    0.1
 }
 
 fn layer_norm_eps() -> f64 {
@@ -91,6 +98,10 @@ impl BertConfig {
         }
         if !(self.layer_norm_eps > 0.0 && self.layer_norm_eps < 1.0) {
             return Some(("layer_norm_eps", self.layer_norm_eps.to_string(), "between 0 and 1".to_owned()));
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            let accepted = "0 or more and less than 1".to_owned();
+            return Some(("hidden_dropout_prob", self.dropout.to_string(), accepted));
         }
         let names = [
             ("hidden_act", &self.hidden_act, "gelu"),

@@ -1,5 +1,5 @@
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::activation::gelu;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
@@ -18,6 +18,8 @@ pub(super) struct Layer {
     intermediate: Linear,
     output: Linear,
     output_norm: LayerNorm,
+    /// Of what is added to the input, in training.
+    dropout: Dropout,
     heads: usize,
 }
 
@@ -35,6 +37,7 @@ impl Layer {
             intermediate: linear(config.width, config.intermediate_width),
             output: linear(config.intermediate_width, config.width),
             output_norm: norm(),
+            dropout: DropoutConfig::new(config.dropout).init(),
             heads: config.heads,
         }
     }
@@ -42,9 +45,9 @@ impl Layer {
     /// Hidden states `[batch, tokens, width]` to the same; `padding` `[batch, 1, 1, tokens]` is true where no token is.
     pub(super) fn forward(&self, hidden: Tensor<3>, padding: Tensor<4, Bool>) -> Tensor<3> {
         let attended = self.attention_output.forward(self.attend(hidden.clone(), padding));
-        let hidden = self.attention_norm.forward(hidden + attended);
+        let hidden = self.attention_norm.forward(hidden + self.dropout.forward(attended));
         let transformed = self.output.forward(gelu(self.intermediate.forward(hidden.clone())));
-        self.output_norm.forward(hidden + transformed)
+        self.output_norm.forward(hidden + self.dropout.forward(transformed))
     }
 
     fn attend(&self, hidden: Tensor<3>, padding: Tensor<4, Bool>) -> Tensor<3> {

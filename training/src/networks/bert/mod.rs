@@ -8,7 +8,9 @@ mod layer;
 use std::borrow::Cow;
 
 use burn::module::{Initializer, Module};
-use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{
+    Dropout, DropoutConfig, Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig,
+};
 use burn::tensor::{Device, Int, Tensor};
 
 pub use config::{BertConfig, BertConfigError};
@@ -25,6 +27,8 @@ pub struct Bert {
     token_type_embeddings: Embedding,
     embeddings_norm: LayerNorm,
     layers: Vec<Layer>,
+    /// Of the embeddings, in training.
+    dropout: Dropout,
     /// Plays no part here. It is carried so that what is written is still a whole `BertModel` to others.
     pooler: Option<Linear>,
 }
@@ -43,6 +47,7 @@ impl Bert {
                 .with_epsilon(config.layer_norm_eps)
                 .init(device),
             layers: (0..config.layers).map(|_| Layer::new(config, device)).collect(),
+            dropout: DropoutConfig::new(config.dropout).init(),
             pooler: None,
         }
     }
@@ -72,21 +77,66 @@ impl Bert {
     /// # Panics
     /// If there are more tokens than the config has positions: the tokenizer cuts the text before.
     pub fn forward(&self, input_ids: Tensor<2, Int>, attention_mask: Tensor<2, Int>) -> Tensor<3> {
-        let [batch, tokens] = input_ids.dims();
+        let embedded = self.forward_to(0, input_ids, attention_mask.clone());
+        self.forward_from(0, embedded, attention_mask)
+    }
+
+    /// The embeddings and the first `layers` layers: the part whose output `[batch, tokens, width]` can be kept while only
+    /// what follows is trained.
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn forward_to(
+        &self,
+        layers: usize,
+        input_ids: Tensor<2, Int>,
+        attention_mask: Tensor<2, Int>,
+    ) -> Tensor<3> {
+        let [_, tokens] = input_ids.dims();
         let [_, width] = self.word_embeddings.weight.val().dims();
         let positions = self.position_embeddings.weight.val().narrow(0, 0, tokens);
         let first_type = self.token_type_embeddings.weight.val().narrow(0, 0, 1);
         let shared = (positions + first_type).reshape([1, tokens, width]);
         let embedded = self.embeddings_norm.forward(self.word_embeddings.forward(input_ids) + shared);
+        run(self.layers.iter().take(layers), self.dropout.forward(embedded), attention_mask)
+    }
 
-        let padding = attention_mask.equal_elem(0).reshape([batch, 1, 1, tokens]);
-        self.layers.iter().fold(embedded, |hidden, layer| layer.forward(hidden, padding.clone()))
+    /// The output of [`forward_to`](Self::forward_to) of as many layers, to the last hidden state.
+    pub fn forward_from(
+        &self,
+        layers: usize,
+        hidden: Tensor<3>,
+        attention_mask: Tensor<2, Int>,
+    ) -> Tensor<3> {
+        run(self.layers.iter().skip(layers), hidden, attention_mask)
+    }
+
+    /// The network with everything below layer number `layers` as it is: training moves what is above only.
+    pub fn with_frozen(mut self, layers: usize) -> Self {
+        self.word_embeddings = self.word_embeddings.no_grad();
+        self.position_embeddings = self.position_embeddings.no_grad();
+        self.token_type_embeddings = self.token_type_embeddings.no_grad();
+        self.embeddings_norm = self.embeddings_norm.no_grad();
+        let freeze = |(index, layer): (usize, Layer)| if index < layers { layer.no_grad() } else { layer };
+        self.layers = self.layers.into_iter().enumerate().map(freeze).collect();
+        self.pooler = self.pooler.map(Module::no_grad);
+        self
     }
 
     /// The mean of the last hidden state over the tokens that are not padding: `[batch, width]`.
     pub fn features(&self, input_ids: Tensor<2, Int>, attention_mask: Tensor<2, Int>) -> Tensor<2> {
         mean_pool(self.forward(input_ids, attention_mask.clone()), attention_mask)
     }
+}
+
+fn run<'a>(
+    layers: impl Iterator<Item = &'a Layer>,
+    hidden: Tensor<3>,
+    attention_mask: Tensor<2, Int>,
+) -> Tensor<3> {
+    let [batch, tokens] = attention_mask.dims();
+    let padding = attention_mask.equal_elem(0).reshape([batch, 1, 1, tokens]);
+    layers.fold(hidden, |hidden, layer| layer.forward(hidden, padding.clone()))
 }
 
 /// The mean of hidden states `[batch, tokens, width]` over the tokens whose mask `[batch, tokens]` is 1:

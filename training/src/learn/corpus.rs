@@ -1,0 +1,181 @@
+//! From the clean table to the examples of each model.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use anyhow::{Context, Result};
+use burn::tensor::Device;
+use marketrank::preprocess::{TextEncoder, Tokens};
+
+use super::{
+    IMAGE_INPUT, TEXT_INPUT,
+    backbone::{PhotoNetwork, TextNetwork},
+    features::{FeatureStore, Features, View},
+    photo::{PhotoExamples, PhotoLesson},
+    targets::Target,
+    text::{HiddenText, TextExample, TextLesson},
+    word_model::WordLesson,
+    words::{Idf, Words},
+};
+use crate::{
+    data::{CleanTable, Listing, Split},
+    networks::Bert,
+    onnx::LabelCounts,
+};
+
+/// What is known of every listing.
+pub struct Corpus<'a> {
+    table: &'a CleanTable,
+    targets: Vec<Target>,
+}
+
+/// Embeddings of every listing's text, a row per listing.
+pub struct TextEmbeddings {
+    /// Of title and description.
+    pub whole: Features,
+    /// Of the title alone.
+    pub title: Features,
+}
+
+impl<'a> Corpus<'a> {
+    pub fn new(table: &'a CleanTable) -> Self {
+        let mut numbers = BTreeMap::new();
+        let mut number = |path: String| {
+            let next = numbers.len();
+            *numbers.entry(path).or_insert(next)
+        };
+        let target = |(index, listing): (usize, &'a Listing)| {
+            let parts: Vec<&str> = listing.category_path.split(" / ").take(2).collect();
+            Target {
+                category: listing.category,
+                subcategory: listing.subcategory,
+                log_price: listing.price.filter(|price| *price > 0.0).map(|price| price.ln() as f32),
+                listing: index,
+                path: number(listing.category_path.clone()),
+                // Of another kind than a whole path, even where that has no more parts.
+                branch: number(format!("{} /", parts.join(" / "))),
+            }
+        };
+        Self { table, targets: table.listings.iter().enumerate().map(target).collect() }
+    }
+
+    pub fn labels(&self) -> LabelCounts {
+        LabelCounts { categories: self.table.categories.len(), subcategories: self.table.subcategories.len() }
+    }
+
+    /// Listings of a split, by number.
+    fn of(&self, split: Split) -> impl Iterator<Item = usize> {
+        (0..self.targets.len()).filter(move |&index| self.table.listings[index].split == split)
+    }
+
+    /// One example per listing for BERT, whose frozen layers run over them here.
+    ///
+    /// # Errors
+    /// The tokenizer cannot be read.
+    pub fn text_lesson(&self, network: &TextNetwork, bert: &Bert, device: &Device) -> Result<TextLesson> {
+        let encoder = TextEncoder::from_file(&network.tokenizer, TEXT_INPUT)?;
+        let examples = |split| -> Result<Vec<TextExample>> {
+            let listings: Vec<usize> = self.of(split).collect();
+            let encode = |with_description: bool| -> Result<Vec<Tokens>> {
+                let tokens = listings.iter().map(|&index| {
+                    let Listing { title, description, .. } = &self.table.listings[index];
+                    encoder.encode(title, if with_description { description } else { "" })
+                });
+                tokens.collect::<Result<_, _>>().context("a listing's text")
+            };
+            let (whole, title) = (encode(true)?, encode(false)?);
+            let hidden = |tokens: &[Tokens]| HiddenText::of(bert, &tokens.iter().collect::<Vec<_>>(), device);
+            let parts = hidden(&whole).into_iter().zip(hidden(&title)).zip(whole).zip(listings);
+            let example = |(((whole, title), tokens), listing)| TextExample {
+                whole,
+                title,
+                tokens,
+                target: self.targets[listing],
+            };
+            Ok(parts.map(example).collect())
+        };
+        Ok(TextLesson {
+            train: examples(Split::Train)?,
+            validation: examples(Split::Validation)?,
+            labels: self.labels(),
+            device: device.clone(),
+            fingerprint: self.table.sha256.clone(),
+        })
+    }
+
+    /// The same examples as bags of words.
+    ///
+    /// # Errors
+    /// The weights are not a BERT's.
+    pub fn word_lesson(&self, network: &TextNetwork, texts: &TextLesson) -> Result<WordLesson> {
+        let words = |examples: &[TextExample]| -> Vec<(Words, Target)> {
+            examples.iter().map(|example| (Words::of(&example.tokens), example.target)).collect()
+        };
+        let train = words(&texts.train);
+        Ok(WordLesson {
+            idf: Idf::over(train.iter().map(|(words, _)| words), network.backbone().vocabulary()?),
+            train,
+            validation: words(&texts.validation),
+            labels: texts.labels,
+            device: texts.device.clone(),
+            fingerprint: texts.fingerprint.clone(),
+        })
+    }
+
+    /// One example per photo, drawn to the text embeddings of its listing: of the whole and of the title. The training
+    /// photos are seen in `views` augmented views beside the plain one.
+    ///
+    /// # Errors
+    /// A photo cannot be read.
+    pub fn photo_lesson(
+        &self,
+        store: &FeatureStore<'_>,
+        network: &PhotoNetwork,
+        embeddings: &TextEmbeddings,
+        views: u32,
+        device: &Device,
+    ) -> Result<PhotoLesson> {
+        let examples = |split, views: &[View]| -> Result<PhotoExamples> {
+            let (listings, files) = self.photos(split);
+            let anchors = [&embeddings.whole, &embeddings.title].map(|rows| rows.select(&listings));
+            Ok(PhotoExamples {
+                views: views
+                    .iter()
+                    .map(|&view| store.maps(network, IMAGE_INPUT, &files, view))
+                    .collect::<Result<_>>()?,
+                targets: listings.iter().map(|&listing| self.targets[listing]).collect(),
+                anchors: anchors.into(),
+            })
+        };
+        let train_views: Vec<View> =
+            [View::Plain].into_iter().chain((0..views).map(View::Augmented)).collect();
+        Ok(PhotoLesson {
+            train: examples(Split::Train, &train_views)?,
+            validation: examples(Split::Validation, &[View::Plain])?,
+            labels: self.labels(),
+            device: device.clone(),
+            fingerprint: format!("{} {views}", self.table.sha256),
+        })
+    }
+
+    /// The photos of a split, listing by listing: number of the listing, and file.
+    pub fn photos(&self, split: Split) -> (Vec<usize>, Vec<PathBuf>) {
+        self.of(split)
+            .flat_map(|index| self.table.listings[index].photos.iter().map(move |photo| (index, photo)))
+            .map(|(index, photo)| (index, self.table.photo_path(photo)))
+            .unzip()
+    }
+
+    /// Titles and descriptions of all listings.
+    pub fn texts(&self) -> Vec<(&str, &str)> {
+        self.table.listings.iter().map(|l| (l.title.as_str(), l.description.as_str())).collect()
+    }
+
+    /// Titles alone.
+    pub fn titles(&self) -> Vec<(&str, &str)> {
+        self.table.listings.iter().map(|l| (l.title.as_str(), "")).collect()
+    }
+
+    pub fn target(&self, listing: usize) -> Target {
+        self.targets[listing]
+    }
+}

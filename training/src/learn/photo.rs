@@ -1,0 +1,155 @@
+//! The image model: the upper blocks of the photo network and its heads, fine-tuned together on cached feature maps.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+use half::f16;
+use rand::{Rng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    features::Features,
+    fit::{Lesson, Score},
+    heads::Heads,
+    losses::{contrastive_among, contrastive_towards},
+    maps::Maps,
+    score::class_score,
+    targets::{Target, TargetBatch},
+};
+use crate::{networks::UpperBlocks, onnx::LabelCounts};
+
+const LABEL_SMOOTHING: f32 = 0.1;
+/// Share of batches that learn categories from mixed photos; the others learn the embedding too, for which a mixture of
+/// two listings' photos has no anchor.
+const MIXED_SHARE: f64 = 0.5;
+const EMBEDDING_WEIGHT: f32 = 1.0;
+/// Texts of other listings that a photo's own must stand out from, beside those of its batch.
+const OTHER_LISTINGS: usize = 512;
+
+/// The trained part of the photo network and what stands on it.
+#[derive(Module, Debug)]
+pub struct PhotoModel {
+    pub upper: UpperBlocks,
+    pub heads: Heads,
+}
+
+/// The photos of one split.
+pub struct PhotoExamples {
+    /// The plain view first, then the augmented ones; a row per photo.
+    pub views: Vec<Maps>,
+    pub targets: Vec<Target>,
+    /// Text embeddings of each photo's listing, each a set of rows to be drawn to.
+    pub anchors: Vec<Features>,
+}
+
+/// Category, subcategory, that a photo lies near its listing's text, and that the photos of a listing lie together.
+pub struct PhotoLesson {
+    pub train: PhotoExamples,
+    pub validation: PhotoExamples,
+    pub labels: LabelCounts,
+    pub device: Device,
+    /// Names the examples.
+    pub fingerprint: String,
+}
+
+impl PhotoExamples {
+    /// Maps `[channels, batch, positions]` of the photos at `indices`, each in the view that `view` draws for it.
+    fn maps(&self, indices: &[usize], mut view: impl FnMut(usize) -> usize, device: &Device) -> Tensor<3> {
+        let photos: Vec<&[f16]> =
+            indices.iter().map(|&index| self.views[view(self.views.len())].row(index)).collect();
+        let [channels, positions] = self.views.first().map_or([0, 0], |maps| maps.shape());
+        let mut values = Vec::with_capacity(channels * photos.len() * positions);
+        for channel in 0..channels {
+            for photo in &photos {
+                let channel = &photo[channel * positions..(channel + 1) * positions];
+                values.extend(channel.iter().map(|value| value.to_f32()));
+            }
+        }
+        Tensor::from_data(TensorData::new(values, [channels, photos.len(), positions]), device)
+    }
+
+    fn targets(&self, indices: &[usize]) -> Vec<Target> {
+        indices.iter().map(|&index| self.targets[index]).collect()
+    }
+}
+
+impl Lesson for PhotoLesson {
+    type Network = PhotoModel;
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    /// The photos of one listing stand beside each other: they learn to lie together.
+    fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+        let all: Vec<usize> = (0..self.train.targets.len()).collect();
+        let of_listing =
+            |a: &usize, b: &usize| self.train.targets[*a].listing == self.train.targets[*b].listing;
+        let mut listings: Vec<&[usize]> = all.chunk_by(of_listing).collect();
+        listings.shuffle(rng);
+        let order: Vec<usize> = listings.concat();
+        // A last batch of a few photos would be a step as long as that of a whole one.
+        order.chunks(size).filter(|batch| batch.len() * 2 > size).map(<[usize]>::to_vec).collect()
+    }
+
+    fn loss(&self, network: &PhotoModel, batch: &[usize], rng: &mut ChaCha8Rng) -> Tensor<1> {
+        let device = self.device.clone().autodiff();
+        let maps = self.train.maps(batch, |views| rng.random_range(0..views), &device);
+        let targets = TargetBatch::new(self.train.targets(batch), &device);
+        if rng.random_bool(MIXED_SHARE) {
+            return self.mixed_loss(network, batch, maps, &targets, rng);
+        }
+        let features = network.upper.forward(maps);
+        let embeddings = network.heads.embed(features.clone());
+        let share = EMBEDDING_WEIGHT / (self.train.anchors.len() + 1) as f32;
+        let mut loss = targets.class_loss(network.heads.columns(features), self.labels, LABEL_SMOOTHING)
+            + contrastive_among(embeddings.clone(), targets.twins()) * share;
+        let others = (0..OTHER_LISTINGS).map(|_| rng.random_range(0..self.train.targets.len()));
+        let among: Vec<usize> = batch.iter().copied().chain(others).collect();
+        let wanted = targets.wanted_among(&self.train.targets(&among));
+        for anchors in &self.train.anchors {
+            let all = anchors.select(&among).into_tensor(&device);
+            let own = all.clone().narrow(0, 0, batch.len());
+            let forth = contrastive_towards(embeddings.clone(), all, wanted.clone());
+            let back = contrastive_towards(own, embeddings.clone(), targets.wanted().transpose());
+            loss = loss + (forth + back) * (share / 2.0);
+        }
+        loss
+    }
+
+    fn validate(&self, network: &PhotoModel) -> Score {
+        const TOGETHER: usize = 64;
+        let all: Vec<usize> = (0..self.validation.targets.len()).collect();
+        let columns: Vec<Tensor<2>> = all
+            .chunks(TOGETHER)
+            .map(|chunk| {
+                let maps = self.validation.maps(chunk, |_| 0, &self.device);
+                network.heads.columns(network.upper.forward(maps))
+            })
+            .collect();
+        class_score(Tensor::cat(columns, 0), &self.validation.targets, self.labels)
+    }
+}
+
+impl PhotoLesson {
+    /// Mixup (Zhang et al. 2018) of feature maps: each photo with another one, the labels in the same shares.
+    fn mixed_loss(
+        &self,
+        network: &PhotoModel,
+        batch: &[usize],
+        maps: Tensor<3>,
+        targets: &TargetBatch,
+        rng: &mut ChaCha8Rng,
+    ) -> Tensor<1> {
+        let mut others = batch.to_vec();
+        others.shuffle(rng);
+        let device = maps.device();
+        let other_maps = self.train.maps(&others, |views| rng.random_range(0..views), &device);
+        let other_targets = TargetBatch::new(self.train.targets(&others), &device);
+        let share: f32 = rng.random_range(0.5..1.0);
+        let columns = network.heads.columns(network.upper.forward(maps * share + other_maps * (1.0 - share)));
+        targets.class_loss(columns.clone(), self.labels, LABEL_SMOOTHING) * share
+            + other_targets.class_loss(columns, self.labels, LABEL_SMOOTHING) * (1.0 - share)
+    }
+}

@@ -1,0 +1,191 @@
+//! The text model: the upper layers of BERT and its heads, fine-tuned together.
+//!
+//! The lower layers stay as they were pretrained: what they make of each text is computed once, which halves the work of
+//! a step.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Int, Tensor, TensorData},
+};
+use half::f16;
+use marketrank::preprocess::Tokens;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    fit::{Lesson, Score},
+    heads::{Heads, l2_normalised},
+    losses::contrastive,
+    score::class_score,
+    targets::{Target, TargetBatch},
+};
+use crate::{
+    networks::{Bert, mean_pool},
+    onnx::LabelCounts,
+};
+
+const LABEL_SMOOTHING: f32 = 0.1;
+const EMBEDDING_WEIGHT: f32 = 0.5;
+/// Batches whose texts are sorted by length together, so that little is spent on padding and batches still differ from
+/// epoch to epoch.
+const SORTED_TOGETHER: usize = 16;
+
+/// A BERT and what stands on it.
+#[derive(Module, Debug)]
+pub struct TextModel {
+    pub bert: Bert,
+    pub heads: Heads,
+}
+
+/// Layers of BERT that stay as they are.
+pub const FROZEN_LAYERS: usize = 3;
+
+/// One listing's text.
+#[derive(Debug, Clone)]
+pub struct TextExample {
+    pub whole: HiddenText,
+    pub title: HiddenText,
+    pub tokens: Tokens,
+    pub target: Target,
+}
+
+/// What the frozen layers make of a text: hidden states `[tokens, width]`.
+#[derive(Debug, Clone, Default)]
+pub struct HiddenText {
+    width: usize,
+    values: Vec<f16>,
+}
+
+/// Category, subcategory, price band, and that a title finds its listing.
+pub struct TextLesson {
+    pub train: Vec<TextExample>,
+    pub validation: Vec<TextExample>,
+    pub labels: LabelCounts,
+    pub device: Device,
+    /// Names the examples.
+    pub fingerprint: String,
+}
+
+impl HiddenText {
+    /// Runs the frozen layers of a BERT at rest over texts, neighbours in length together.
+    pub fn of(bert: &Bert, texts: &[&Tokens], device: &Device) -> Vec<Self> {
+        const TOGETHER: usize = 32;
+        let mut by_length: Vec<usize> = (0..texts.len()).collect();
+        by_length.sort_by_key(|&index| texts[index].ids().len());
+        let mut hidden = vec![Self::default(); texts.len()];
+        for chunk in by_length.chunks(TOGETHER) {
+            let batch: Vec<&Tokens> = chunk.iter().map(|&index| texts[index]).collect();
+            let (ids, mask) = padded_ids(&batch, device);
+            let states = bert.forward_to(FROZEN_LAYERS, ids, mask);
+            let [_, longest, width] = states.dims();
+            let values: Vec<f32> = states.into_data().iter().collect();
+            for (&index, rows) in chunk.iter().zip(values.chunks_exact(longest * width)) {
+                let own = &rows[..texts[index].ids().len() * width];
+                hidden[index] =
+                    Self { width, values: own.iter().map(|&value| f16::from_f32(value)).collect() };
+            }
+        }
+        hidden
+    }
+
+    /// How many tokens it has.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.width.max(1)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// Hidden states `[batch, longest, width]` and mask `[batch, longest]`.
+    fn batch(texts: &[&Self], device: &Device) -> (Tensor<3>, Tensor<2, Int>) {
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(1);
+        let width = texts.first().map_or(1, |text| text.width);
+        let mut values = Vec::with_capacity(texts.len() * longest * width);
+        for text in texts {
+            values.extend(text.values.iter().map(|value| value.to_f32()));
+            values.resize(values.len() + (longest - text.len()) * width, 0.0);
+        }
+        let values = TensorData::new(values, [texts.len(), longest, width]);
+        (Tensor::from_data(values, device), mask(texts.iter().map(|text| text.len()), longest, device))
+    }
+}
+
+impl TextModel {
+    /// Texts to pooled features `[batch, width]`, L2 norm 1, as the listing models see them.
+    pub fn features(&self, texts: &[&HiddenText], device: &Device) -> Tensor<2> {
+        let (hidden, mask) = HiddenText::batch(texts, device);
+        let hidden = self.bert.forward_from(FROZEN_LAYERS, hidden, mask.clone());
+        l2_normalised(mean_pool(hidden, mask))
+    }
+}
+
+impl Lesson for TextLesson {
+    type Network = TextModel;
+
+    fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        order.shuffle(rng);
+        let mut batches: Vec<Vec<usize>> = order
+            .chunks_mut(size * SORTED_TOGETHER)
+            .flat_map(|together| {
+                together.sort_by_key(|&index| self.train[index].whole.len());
+                together.chunks(size).map(<[usize]>::to_vec).collect::<Vec<_>>()
+            })
+            .collect();
+        batches.shuffle(rng);
+        batches
+    }
+
+    fn loss(&self, network: &TextModel, batch: &[usize], _rng: &mut ChaCha8Rng) -> Tensor<1> {
+        let device = self.device.clone().autodiff();
+        let examples = || batch.iter().map(|&index| &self.train[index]);
+        let targets = TargetBatch::new(examples().map(|example| example.target).collect(), &device);
+        let whole = network.features(&examples().map(|example| &example.whole).collect::<Vec<_>>(), &device);
+        let title = network.features(&examples().map(|example| &example.title).collect::<Vec<_>>(), &device);
+        let found =
+            contrastive(network.heads.embed(title), network.heads.embed(whole.clone()), targets.wanted());
+        targets.loss(network.heads.columns(whole), self.labels, LABEL_SMOOTHING) + found * EMBEDDING_WEIGHT
+    }
+
+    fn validate(&self, network: &TextModel) -> Score {
+        let targets: Vec<Target> = self.validation.iter().map(|example| example.target).collect();
+        class_score(self.columns(network, &self.validation), &targets, self.labels)
+    }
+}
+
+impl TextLesson {
+    /// The columns of texts by a model at rest.
+    pub fn columns(&self, network: &TextModel, examples: &[TextExample]) -> Tensor<2> {
+        const TOGETHER: usize = 32;
+        let chunks = examples.chunks(TOGETHER).map(|chunk| {
+            let texts: Vec<&HiddenText> = chunk.iter().map(|example| &example.whole).collect();
+            network.heads.columns(network.features(&texts, &self.device))
+        });
+        Tensor::cat(chunks.collect(), 0)
+    }
+}
+
+/// Ids and mask `[batch, longest]`.
+fn padded_ids(texts: &[&Tokens], device: &Device) -> (Tensor<2, Int>, Tensor<2, Int>) {
+    let longest = texts.iter().map(|text| text.ids().len()).max().unwrap_or(1);
+    let mut ids = Vec::with_capacity(texts.len() * longest);
+    for text in texts {
+        ids.extend(text.ids().iter().map(|&id| id as i32));
+        ids.resize(ids.len() + longest - text.ids().len(), 0);
+    }
+    let ids = Tensor::from_data(TensorData::new(ids, [texts.len(), longest]), device);
+    (ids, mask(texts.iter().map(|text| text.ids().len()), longest, device))
+}
+
+/// 1 for a token, 0 for padding: `[batch, longest]`.
+fn mask(lengths: impl ExactSizeIterator<Item = usize>, longest: usize, device: &Device) -> Tensor<2, Int> {
+    let batch = lengths.len();
+    let values: Vec<i32> =
+        lengths.flat_map(|length| (0..longest).map(move |position| i32::from(position < length))).collect();
+    Tensor::from_data(TensorData::new(values, [batch, longest]), device)
+}
