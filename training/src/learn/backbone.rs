@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use marketrank::artefacts::sha256_of_file;
 
 use super::run::{Model, backbone_file};
 use crate::{
-    networks::bert::BertConfig,
+    networks::{UpperBlocks, bert::BertConfig},
     onnx::{BertArchitecture, ImageBackbone, TextBackbone},
     weights::{
         self, StateDict,
@@ -111,6 +112,18 @@ impl PhotoNetwork {
 
     pub fn weights(&self) -> &StateDict {
         &self.weights
+    }
+
+    /// The part that is trained on the maps of the rest; none of ResNet-50, see
+    /// [`crate::onnx::backbone::write_frozen_part`].
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
+    pub fn upper_blocks(&self, device: &Device) -> Result<Option<UpperBlocks>> {
+        Ok(match self.architecture {
+            PhotoArchitecture::EfficientnetLite2 => Some(UpperBlocks::load(&self.weights, device)?),
+            PhotoArchitecture::Resnet50 => None,
+        })
     }
 
     pub fn backbone(&self) -> ImageBackbone<'_> {

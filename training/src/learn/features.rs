@@ -31,7 +31,7 @@ use crate::{
     networks::upper_blocks::FIRST_UPPER_BLOCK,
     onnx::{
         Precision,
-        backbone::{write_image_backbone, write_lower_blocks, write_text_backbone},
+        backbone::{write_frozen_part, write_image_backbone, write_text_backbone},
         file,
     },
     weights::{self, HostTensor, StateDict},
@@ -254,7 +254,7 @@ impl FeatureStore<'_> {
         Ok(found)
     }
 
-    /// Feature maps of each photo before block [`FIRST_UPPER_BLOCK`].
+    /// What the part of the network that is not trained makes of each photo; see [`write_frozen_part`].
     pub fn maps(
         &self,
         network: &PhotoNetwork,
@@ -272,8 +272,8 @@ impl FeatureStore<'_> {
         if path.is_file() {
             return maps::read(&path);
         }
-        let model = write_lower_blocks(network.backbone(), FIRST_UPPER_BLOCK, Precision::Float32)?;
-        let mut session = self.open("lower-blocks", &model)?;
+        let model = write_frozen_part(network.backbone(), FIRST_UPPER_BLOCK, Precision::Float32)?;
+        let mut session = self.open("frozen-part", &model)?;
         let (mut values, mut channels, mut positions) = (Vec::new(), 0, 0);
         let progress = progress_bar(files.len(), view.name());
         for batch in files.chunks(BATCH) {

@@ -30,8 +30,19 @@ const OTHER_LISTINGS: usize = 512;
 /// The trained part of the photo network and what stands on it.
 #[derive(Module, Debug)]
 pub struct PhotoModel {
-    pub upper: UpperBlocks,
+    /// None where the whole network stays as it is.
+    pub upper: Option<UpperBlocks>,
     pub heads: Heads,
+}
+
+impl PhotoModel {
+    /// Maps `[channels, batch, positions]` to pooled features `[batch, features]`.
+    fn features(&self, maps: Tensor<3>) -> Tensor<2> {
+        match &self.upper {
+            Some(upper) => upper.forward(maps),
+            None => maps.mean_dim(2).squeeze_dim::<2>(2).transpose(),
+        }
+    }
 }
 
 /// The photos of one split.
@@ -100,7 +111,7 @@ impl Lesson for PhotoLesson {
         if rng.random_bool(MIXED_SHARE) {
             return self.mixed_loss(network, batch, maps, &targets, rng);
         }
-        let features = network.upper.forward(maps);
+        let features = network.features(maps);
         let embeddings = network.heads.embed(features.clone());
         let share = EMBEDDING_WEIGHT / (self.train.anchors.len() + 1) as f32;
         let mut loss = targets.class_loss(network.heads.columns(features), self.labels, LABEL_SMOOTHING)
@@ -125,7 +136,7 @@ impl Lesson for PhotoLesson {
             .chunks(TOGETHER)
             .map(|chunk| {
                 let maps = self.validation.maps(chunk, |_| 0, &self.device);
-                network.heads.columns(network.upper.forward(maps))
+                network.heads.columns(network.features(maps))
             })
             .collect();
         class_score(Tensor::cat(columns, 0), &self.validation.targets, self.labels)
@@ -148,7 +159,7 @@ impl PhotoLesson {
         let other_maps = self.train.maps(&others, |views| rng.random_range(0..views), &device);
         let other_targets = TargetBatch::new(self.train.targets(&others), &device);
         let share: f32 = rng.random_range(0.5..1.0);
-        let columns = network.heads.columns(network.upper.forward(maps * share + other_maps * (1.0 - share)));
+        let columns = network.heads.columns(network.features(maps * share + other_maps * (1.0 - share)));
         targets.class_loss(columns.clone(), self.labels, LABEL_SMOOTHING) * share
             + other_targets.class_loss(columns, self.labels, LABEL_SMOOTHING) * (1.0 - share)
     }

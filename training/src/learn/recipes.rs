@@ -96,23 +96,28 @@ pub const TEXT_FIT: FitConfig = FitConfig {
     seed: 1,
 };
 
-/// The word tables.
+/// The word tables. SGD gives tables that are better by themselves (validation top-1 77.0 % instead of 74.4 %) and worse
+/// beside BERT (loss of both together 0.614 instead of 0.597).
 pub const WORD_FIT: FitConfig = FitConfig {
-    epochs: 30,
+    epochs: 20,
     batch_size: 128,
     shards: 1,
-    learning_rate: 0.3,
+    learning_rate: 1.5e-3,
     schedule: Schedule::Cosine,
-    optimizer: Optimizer::Sgd,
-    weight_decay: 2e-4,
-    gradient_clip: 10.0,
-    patience: 30,
+    patience: 6,
     ..TEXT_FIT
 };
 
 /// The upper blocks of the photo network.
-pub const IMAGE_FIT: FitConfig =
-    FitConfig { epochs: 6, batch_size: 64, learning_rate: 3e-4, weight_decay: 5e-2, patience: 6, ..TEXT_FIT };
+pub const IMAGE_FIT: FitConfig = FitConfig {
+    epochs: 12,
+    batch_size: 64,
+    learning_rate: 3e-4,
+    schedule: Schedule::TwoCycles,
+    weight_decay: 5e-2,
+    patience: 12,
+    ..TEXT_FIT
+};
 
 /// Augmented views of each training photo.
-pub const VIEWS: u32 = 4;
+pub const VIEWS: u32 = 2;

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     data::{CleanTable, Split},
-    networks::{Bert, UpperBlocks, device::Hardware},
+    networks::{Bert, device::Hardware},
     onnx::{Precision, listing::PhotoWeights},
     weights::{self, StateDict},
 };
@@ -210,11 +210,13 @@ impl Training<'_> {
         let training = self.device.clone().autodiff();
         training.seed(self.args.seed);
         let config = image_heads(lesson.labels, network.backbone().features(), width);
-        let upper = UpperBlocks::load(network.weights(), &training)?;
+        let upper = network.upper_blocks(&training)?;
         let model = PhotoModel { upper, heads: Heads::new(&config, &training) };
         let (expert, model) = self.fit("photo", IMAGE_FIT, &lesson, model)?;
         let mut backbone = network.weights().clone();
-        model.upper.write_into(&mut backbone);
+        if let Some(upper) = &model.upper {
+            upper.write_into(&mut backbone);
+        }
         let score = lesson.validate(&model);
         self.save(table, &model.heads.state_dict(), &backbone, vec![expert], score)
     }

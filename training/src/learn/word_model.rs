@@ -23,9 +23,9 @@ use crate::{
     weights::{StateDict, StateDictError},
 };
 
-const LABEL_SMOOTHING: f32 = 0.0;
+const LABEL_SMOOTHING: f32 = 0.05;
 /// Share of words that is left out in training.
-const DROPOUT: f64 = 0.2;
+const DROPOUT: f64 = 0.5;
 
 /// One row of columns for each word piece and for each hashed pair of neighbours, and what every text has.
 #[derive(Module, Debug)]

@@ -107,12 +107,13 @@ pub fn write_image_backbone(image: ImageBackbone<'_>, precision: Precision) -> R
     g.finish()
 }
 
-/// The lower part of the photo network alone: `image` uint8 [batch, height, width, 3] -> `maps` float32 [batch, channels,
-/// height / 32, width / 32], what its upper blocks are trained on.
+/// The part of the photo network that is not trained: `image` uint8 [batch, height, width, 3] -> `maps` float32 [batch,
+/// channels, rows, columns]. Of EfficientNet-Lite2 the first `blocks` blocks; of ResNet-50, whose upper blocks would need
+/// a GPU, all of it: its pooled features as maps of one position.
 ///
 /// # Errors
-/// A tensor is missing or has another shape, or the network is not cut into lower and upper blocks.
-pub fn write_lower_blocks(
+/// A tensor is missing or has another shape.
+pub fn write_frozen_part(
     image: ImageBackbone<'_>,
     blocks: usize,
     precision: Precision,
@@ -123,7 +124,10 @@ pub fn write_lower_blocks(
             let image = image_input::image_input(&mut g, image_input::EFFICIENTNET_LITE);
             efficientnet::lower_blocks(&mut g, weights, blocks, &image)?
         }
-        ImageBackbone::ResNet50(_) => return Err(OnnxError::NoUpperBlocks { network: image.name() }),
+        ImageBackbone::ResNet50(_) => {
+            let features = image.emit(&mut g)?;
+            (g.unsqueeze(&features, &[2, 3]), image.features())
+        }
     };
     let shape = [Dim::Named("batch"), Dim::Fixed(channels), Dim::Named("rows"), Dim::Named("columns")];
     g.output("maps", &maps, &shape);

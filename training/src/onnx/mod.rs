@@ -45,8 +45,6 @@ pub enum OnnxError {
         "a BERT that is {width} wide cannot be split into {heads} attention heads; check num_attention_heads in its config.json"
     )]
     AttentionHeads { width: usize, heads: usize },
-    #[error("{network} cannot be fine-tuned from cached feature maps; efficientnet_lite2 can")]
-    NoUpperBlocks { network: &'static str },
     #[error("the text's embedding is {text} wide and the photo's {photo}; train both into one space")]
     EmbeddingWidths { text: usize, photo: usize },
     #[error(
