@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Longest accepted label or place name, in characters.
-const MAX_LABEL: usize = 200;
+pub(super) const MAX_LABEL: usize = 200;
 /// Most bytes of `attributes`, as JSON.
 const MAX_ATTRIBUTES: usize = 16_384;
 

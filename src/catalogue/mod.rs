@@ -1,35 +1,34 @@
 //! Where listings live: the [`Catalogue`] trait and the engines behind it.
 //!
-//! Ranking and the API know the trait only. [`embedded`] keeps everything in a folder of this machine.
+//! Ranking knows [`Index`], the reading half, and the API knows both; neither knows an engine. [`embedded`] keeps
+//! everything in a folder of this machine.
 
 pub mod embedded;
+mod facts;
+mod filter;
+mod index;
 pub mod lexical;
 mod product;
-mod retrieval;
 
 use async_trait::async_trait;
 
+pub use facts::{Facts, PhotoTag, Place};
+pub use filter::{Filter, Near};
+pub use index::{FacetCount, Hit, Index, Probe, by_count};
 pub use product::{InvalidProductId, Location, MAX_ID_LENGTH, Product, ProductId, StoredProduct};
-pub use retrieval::{Filter, Hit, Retrieval};
 
 /// What every engine can do. All calls may be made at the same time from many tasks.
 #[async_trait]
-pub trait Catalogue: Send + Sync {
+pub trait Catalogue: Index {
     /// Stores the products, replacing those of the same id; of two with one id in the list, the later stays. When this
     /// returns, all of them are durable and searchable; when it fails, none is (but see [`CatalogueError::Halted`]).
     async fn upsert(&self, products: Vec<StoredProduct>) -> Result<(), CatalogueError>;
 
-    /// The products with these ids, in the order asked for, `None` where there is none.
+    /// As [`Index::products`], with embeddings and thumbnails.
     async fn get(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, CatalogueError>;
-
-    /// As [`Catalogue::get`], without reading embeddings and thumbnails: what a page of results needs.
-    async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<Product>>, CatalogueError>;
 
     /// Removes a product. False where there was none.
     async fn delete(&self, id: &ProductId) -> Result<bool, CatalogueError>;
-
-    /// The products that fit the retrieval best; [`Retrieval`] says how many and in which order.
-    async fn retrieve(&self, retrieval: &Retrieval) -> Result<Vec<Hit>, CatalogueError>;
 
     /// How many products are stored.
     async fn count(&self) -> Result<u64, CatalogueError>;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::{Facts, PhotoTag};
+
 /// Longest accepted product id, in bytes.
 pub const MAX_ID_LENGTH: usize = 128;
 
@@ -120,4 +122,10 @@ pub struct StoredProduct {
     pub embedding: Vec<f32>,
     /// A small JPEG of the first photo, where one was given.
     pub thumbnail: Option<Vec<u8>>,
+}
+
+impl StoredProduct {
+    pub fn facts(&self) -> Facts {
+        Facts::of(&self.product, self.thumbnail.as_deref().map(PhotoTag::of))
+    }
 }

@@ -27,10 +27,15 @@ impl Bm25 {
         self.documents.iter().map(score).collect()
     }
 
+    /// How many products hold the term.
+    pub fn holders(&self, term: u32) -> usize {
+        self.documents.iter().filter(|document| document.contains_key(&term)).count()
+    }
+
     fn idf(&self, term: u32) -> f32 {
         // Whoever has no term at all has no vector in an engine, and is not counted there either.
         let count = self.documents.iter().filter(|document| !document.is_empty()).count() as f32;
-        let holding = self.documents.iter().filter(|document| document.contains_key(&term)).count() as f32;
+        let holding = self.holders(term) as f32;
         ((count - holding + 0.5) / (holding + 0.5) + 1.0).ln()
     }
 }

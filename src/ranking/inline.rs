@@ -1,17 +1,25 @@
-//! Candidates that came with the request, searched as the catalogue would search them.
+//! Candidates that came with the request, searched as a catalogue of exactly these products would be.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 
-use super::{Candidate, MAX_CANDIDATES, RankError, bm25::Bm25};
-use crate::catalogue::{Hit, Product, ProductId, Retrieval, lexical::Terms};
+use async_trait::async_trait;
+
+use super::{MAX_CANDIDATES, RankError, bm25::Bm25};
+use crate::catalogue::{
+    CatalogueError, FacetCount, Filter, Hit, Index, Probe, Product, ProductId, StoredProduct, by_count,
+};
 
 pub struct Inline<'a> {
-    candidates: &'a [Candidate],
-    by_id: HashMap<&'a ProductId, &'a Candidate>,
+    candidates: &'a [StoredProduct],
+    by_id: HashMap<&'a ProductId, &'a StoredProduct>,
+    bm25: Bm25,
 }
 
 impl<'a> Inline<'a> {
-    pub fn new(candidates: &'a [Candidate]) -> Result<Self, RankError> {
+    pub fn new(candidates: &'a [StoredProduct]) -> Result<Self, RankError> {
         if candidates.len() > MAX_CANDIDATES {
             return Err(RankError::TooManyCandidates(candidates.len()));
         }
@@ -21,43 +29,99 @@ impl<'a> Inline<'a> {
                 return Err(RankError::RepeatedCandidate(candidate.product.id.clone()));
             }
         }
-        Ok(Self { candidates, by_id })
+        let bm25 = Bm25::new(candidates.iter().map(|candidate| &candidate.product));
+        Ok(Self { candidates, by_id, bm25 })
     }
 
-    /// Every candidate that passes the filter: so few need no limit. The newest first, then by id.
-    pub fn retrieve(&self, retrieval: &Retrieval) -> Result<Vec<Hit>, RankError> {
-        let bm25s = retrieval.words.as_deref().map(|words| {
-            let products = self.candidates.iter().map(|candidate| &candidate.product);
-            Bm25::new(products).scores(&Terms::of_query(words))
-        });
-        let mut hits = Vec::with_capacity(self.candidates.len());
-        for (place, Candidate { product, embedding }) in self.candidates.iter().enumerate() {
-            if !retrieval.filter.accepts(product) {
-                continue;
+    pub fn get(&self, id: &ProductId) -> Option<&'a StoredProduct> {
+        self.by_id.get(id).copied()
+    }
+
+    fn passing<'b>(&'b self, filter: &'b Filter) -> impl Iterator<Item = (usize, &'a StoredProduct)> + 'b {
+        let passes = |candidate: &StoredProduct| {
+            let product = &candidate.product;
+            filter.accepts(&product.id, product.category.as_deref(), &candidate.facts())
+        };
+        self.candidates.iter().enumerate().filter(move |(_, candidate)| passes(candidate))
+    }
+
+    /// In the order of the candidates.
+    fn scores(&self, probe: &Probe) -> Result<Vec<f32>, CatalogueError> {
+        match probe {
+            Probe::Meaning(query) => {
+                self.candidates.iter().map(|candidate| cosine(query, candidate)).collect()
             }
-            let semantic = retrieval
-                .embedding
-                .as_deref()
-                .map(|query| cosine(query, embedding, &product.id))
-                .transpose()?;
-            let lexical = bm25s.as_ref().and_then(|scores| scores.get(place)).copied();
-            hits.push((product, Hit { id: product.id.clone(), semantic, lexical }));
+            Probe::Words(terms) => Ok(self.bm25.scores(terms)),
         }
-        hits.sort_by(|(a, _), (b, _)| (Reverse(a.listed_at), &a.id).cmp(&(Reverse(b.listed_at), &b.id)));
-        Ok(hits.into_iter().map(|(_, hit)| hit).collect())
-    }
-
-    /// As [`crate::catalogue::Catalogue::products`].
-    pub fn products(&self, ids: &[ProductId]) -> Vec<Option<Product>> {
-        ids.iter().map(|id| self.by_id.get(id).map(|candidate| candidate.product.clone())).collect()
     }
 }
 
+#[async_trait]
+impl Index for Inline<'_> {
+    async fn search(&self, probe: &Probe, filter: &Filter, limit: usize) -> Result<Vec<Hit>, CatalogueError> {
+        let scores = self.scores(probe)?;
+        let mut hits: Vec<Hit> = self
+            .passing(filter)
+            .map(|(place, candidate)| hit(candidate, scores.get(place).copied().unwrap_or_default()))
+            .filter(|hit| matches!(probe, Probe::Meaning(_)) || hit.score > 0.0)
+            .collect();
+        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+        hits.truncate(limit);
+        Ok(hits)
+    }
+
+    async fn newest(&self, filter: &Filter, limit: usize) -> Result<Vec<Hit>, CatalogueError> {
+        let mut hits: Vec<Hit> = self.passing(filter).map(|(_, candidate)| hit(candidate, 0.0)).collect();
+        hits.sort_by(|a, b| (Reverse(a.facts.listed_at), &a.id).cmp(&(Reverse(b.facts.listed_at), &b.id)));
+        hits.truncate(limit);
+        Ok(hits)
+    }
+
+    async fn score(&self, probe: &Probe, ids: &[ProductId]) -> Result<Vec<Option<f32>>, CatalogueError> {
+        let scores = self.scores(probe)?;
+        let by_id: HashMap<&ProductId, f32> =
+            self.candidates.iter().map(|candidate| &candidate.product.id).zip(scores).collect();
+        Ok(ids.iter().map(|id| by_id.get(id).copied()).collect())
+    }
+
+    async fn holders(&self, terms: &[u32], at_most: usize) -> Result<Vec<usize>, CatalogueError> {
+        Ok(terms.iter().map(|term| self.bm25.holders(*term).min(at_most)).collect())
+    }
+
+    async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<Product>>, CatalogueError> {
+        Ok(ids.iter().map(|id| Some(self.get(id)?.product.clone())).collect())
+    }
+
+    async fn embeddings(&self, ids: &[ProductId]) -> Result<Vec<Option<Vec<f32>>>, CatalogueError> {
+        Ok(ids.iter().map(|id| Some(self.get(id)?.embedding.clone())).collect())
+    }
+
+    async fn categories(&self, filter: &Filter) -> Result<Vec<FacetCount>, CatalogueError> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for category in
+            self.passing(filter).filter_map(|(_, candidate)| candidate.product.category.as_deref())
+        {
+            *counts.entry(category).or_default() += 1;
+        }
+        let counts = counts.into_iter().map(|(value, count)| FacetCount { value: value.to_owned(), count });
+        Ok(by_count(counts.collect()))
+    }
+}
+
+fn hit(candidate: &StoredProduct, score: f32) -> Hit {
+    Hit { id: candidate.product.id.clone(), score, facts: candidate.facts() }
+}
+
 /// Both have L2 norm 1.
-fn cosine(query: &[f32], embedding: &[f32], id: &ProductId) -> Result<f32, RankError> {
+fn cosine(query: &[f32], candidate: &StoredProduct) -> Result<f32, CatalogueError> {
+    let StoredProduct { product, embedding, .. } = candidate;
     if query.len() != embedding.len() {
-        let whose = format!("candidate {id}");
-        return Err(RankError::Width { whose, width: embedding.len(), expected: query.len() });
+        return Err(CatalogueError::Embedding(format!(
+            "the embedding of candidate {} has width {}, the query's has {}",
+            product.id,
+            embedding.len(),
+            query.len()
+        )));
     }
     Ok(query.iter().zip(embedding).map(|(a, b)| a * b).sum())
 }

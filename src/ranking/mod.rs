@@ -1,22 +1,36 @@
 //! Which listings should this buyer see first? From a query to a scored, explained list.
 //!
-//! Pure: [`query`] is what to rank by, [`plan`] turns it into one retrieval and the weights of its signals, the catalogue
-//! (or [`inline`], over candidates that came with the request) finds what might fit, [`score`] puts it in order.
+//! Pure: [`query`] is what to rank by, [`plan`] and [`spelling`] turn it into what products are compared with, an index
+//! (the catalogue, or [`inline`] over candidates that came with the request) finds in [`retrieval`] what might fit,
+//! [`signals`] become scores, [`diversity`] sets like apart from like. Recency, distance and price are scored here and
+//! not by an engine's formula, so that every engine gives the same score and the explanation is the score's own sum.
 //! Embeddings of texts and photos come ready-made; no model runs here.
 
 mod bm25;
+mod diversity;
 mod inline;
 mod plan;
 mod query;
-mod score;
+mod retrieval;
+mod signals;
+mod spelling;
+mod taste;
 
 pub use query::{
-    Candidate, MAX_CANDIDATES, MAX_WEIGHT, PhotoQuery, Query, QueryWeights, RankRequest, TextQuery,
+    Boost, DistanceBoost, MAX_CANDIDATES, MAX_VIEWED, MAX_WEIGHT, Not, PhotoQuery, Query, QueryWeights,
+    RankRequest, TextQuery,
 };
-pub use score::{Contribution, Explanation, Signal};
+pub use signals::{Contribution, Explanation, Signal};
 
-use self::{inline::Inline, plan::Plan};
-use crate::catalogue::{Catalogue, CatalogueError, Hit, Product, ProductId, StoredProduct};
+use self::{
+    inline::Inline,
+    plan::Plan,
+    retrieval::{Found, Probes},
+    signals::Scoring,
+};
+use crate::catalogue::{
+    Catalogue, CatalogueError, FacetCount, Index, Product, ProductId, StoredProduct, lexical::Terms,
+};
 
 /// Last place in the order that a page may reach: `offset + limit`.
 pub const MAX_PLACE: usize = 1_000;
@@ -29,14 +43,16 @@ const DEPTH: usize = MAX_PLACE;
 /// The answer to a [`RankRequest`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
-    /// Best first, equal scores in the order of their ids; the page that was asked for.
+    /// Best first, equal scores in the order of their ids (browsing: newest first); the page that was asked for.
     pub results: Vec<Ranked>,
+    /// How many products that pass the filter each category has, where the request asked for it.
+    pub categories: Option<Vec<FacetCount>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
     pub product: Product,
-    /// Sum of the contributions of [`Explanation`]; 0 where there was no query to score by.
+    /// Sum of the contributions of [`Explanation`]; 0 where there was nothing to score by.
     pub score: f32,
     /// Where the request asked for it.
     pub explanation: Option<Explanation>,
@@ -45,14 +61,21 @@ pub struct Ranked {
 /// Why a request cannot be ranked.
 #[derive(Debug, thiserror::Error)]
 pub enum RankError {
-    #[error("there is no product {0} to rank by")]
-    UnknownProduct(ProductId),
+    /// `field` of a request names it: `query.product_id` or `query.not.product_id`.
+    #[error("there is no product {id} to rank by")]
+    UnknownProduct { field: &'static str, id: ProductId },
     #[error("the weight of {part} must lie between 0 and {MAX_WEIGHT}, it is {value}")]
     Weight { part: &'static str, value: f32 },
     #[error(
         "every given part of the query has weight 0, which leaves nothing to rank by; give one of them a weight"
     )]
     NoWeight,
+    #[error("there is nothing but what is not wanted; give a text, a photo or a product beside it")]
+    OnlyNot,
+    #[error("diversity must lie between 0 and 1, it is {0}")]
+    Diversity(f32),
+    #[error("at most {MAX_VIEWED} viewed products are taken, there are {0}; send the latest")]
+    TooManyViewed(usize),
     #[error("the weighted parts of the query cancel each other out; change their weights")]
     Cancelled,
     #[error("a page may reach place {MAX_PLACE} at most, offset {offset} and limit {limit} reach beyond it")]
@@ -74,63 +97,109 @@ pub enum RankError {
 /// # Errors
 /// See [`RankError`]; all but `Catalogue` are the request's fault.
 pub async fn rank(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Ranking, RankError> {
-    let RankRequest { offset, limit, .. } = *request;
+    let RankRequest { offset, limit, diversity, .. } = *request;
     if offset.checked_add(limit).is_none_or(|last| last > MAX_PLACE) {
         return Err(RankError::Page { offset, limit });
     }
+    if !(0.0..=1.0).contains(&diversity) {
+        return Err(RankError::Diversity(diversity));
+    }
     let inline = request.candidates.as_deref().map(Inline::new).transpose()?;
-    let liked = liked_product(catalogue, request).await?;
-    let plan = Plan::new(request, liked, DEPTH)?;
+    let known = Known { inline: inline.as_ref(), catalogue };
+    let index: &dyn Index = match &inline {
+        Some(inline) => inline,
+        None => catalogue,
+    };
 
-    let hits = match &inline {
-        Some(inline) => inline.retrieve(&plan.retrieval)?,
-        None => catalogue.retrieve(&plan.retrieval).await?,
+    let liked = known.product("query.product_id", request.query.product.as_ref()).await?;
+    let disliked = known.product("query.not.product_id", request.query.not.product.as_ref()).await?;
+    let mut filter = request.filter.clone();
+    filter.excluded.extend(liked.as_ref().map(|liked| liked.product.id.clone()));
+    let plan = Plan::new(&request.query, liked.as_ref(), disliked.as_ref())?;
+    let probes = Probes {
+        words: spelled(index, plan.words.as_deref()).await?,
+        not_words: not_words(&plan),
+        taste: taste::taste(&known.embeddings(&request.viewed).await?)?,
+        meaning: plan.meaning,
     };
-    let page = page_of(&plan, hits, offset, limit);
-    let ids: Vec<ProductId> = page.iter().map(|(hit, _)| hit.id.clone()).collect();
-    let products = match &inline {
-        Some(inline) => inline.products(&ids),
-        None => catalogue.products(&ids).await?,
-    };
+
+    let scoring = Scoring { words_share: plan.words_share, boost: request.boost, now: request.now };
+    let found = retrieval::gather(index, probes, &filter, DEPTH).await?;
+    let mut order: Vec<Scored> =
+        found.into_iter().map(|found| Scored { score: scoring.score(&found.evidence), found }).collect();
+    // Stable: what has the same score keeps the order in which it was found, which is that of browsing or of the ids.
+    order.sort_by(|a, b| b.score.total_cmp(&a.score));
+    if diversity > 0.0 {
+        order = diversity::diversify(index, order, diversity).await?;
+    }
+
+    let page: Vec<Scored> = order.into_iter().skip(offset).take(limit).collect();
+    let ids: Vec<ProductId> = page.iter().map(|scored| scored.found.id.clone()).collect();
     let results = page
         .into_iter()
-        .zip(products)
+        .zip(index.products(&ids).await?)
         // One that was removed since it was found has no product any more.
-        .filter_map(|((hit, score), product)| {
-            let explanation = request.explain.then(|| plan.weights.explain(&hit));
+        .filter_map(|(Scored { found, score }, product)| {
+            let explanation = request.explain.then(|| scoring.explain(&found.evidence));
             Some(Ranked { product: product?, score, explanation })
         })
         .collect();
-    Ok(Ranking { results })
+    let categories =
+        if request.count_categories { Some(index.categories(&request.filter).await?) } else { None };
+    Ok(Ranking { results, categories })
 }
 
-/// The product that the query names: one of the candidates, else from the catalogue.
-async fn liked_product(
-    catalogue: &dyn Catalogue,
-    request: &RankRequest,
-) -> Result<Option<Candidate>, RankError> {
-    let Some(id) = &request.query.product else { return Ok(None) };
-    let given = request.candidates.iter().flatten().find(|candidate| candidate.product.id == *id);
-    if let Some(candidate) = given {
-        return Ok(Some(candidate.clone()));
-    }
-    match catalogue.get(std::slice::from_ref(id)).await?.pop().flatten() {
-        Some(StoredProduct { product, embedding, .. }) => Ok(Some(Candidate { product, embedding })),
-        None => Err(RankError::UnknownProduct(id.clone())),
+/// A product and its score.
+#[derive(Debug, Clone, PartialEq)]
+struct Scored {
+    found: Found,
+    score: f32,
+}
+
+async fn spelled(index: &dyn Index, words: Option<&str>) -> Result<Option<Terms>, CatalogueError> {
+    match words {
+        Some(words) => spelling::terms_of(index, words).await.map(Some),
+        None => Ok(None),
     }
 }
 
-/// Scores what was found and cuts out the page. Browsing keeps the order in which it was found.
-fn page_of(plan: &Plan, hits: Vec<Hit>, offset: usize, limit: usize) -> Vec<(Hit, f32)> {
-    let mut scored: Vec<(Hit, f32)> = hits
-        .into_iter()
-        .map(|hit| {
-            let score = plan.weights.score(&hit);
-            (hit, score)
-        })
-        .collect();
-    if plan.has_query() {
-        scored.sort_by(|(a, a_score), (b, b_score)| b_score.total_cmp(a_score).then_with(|| a.id.cmp(&b.id)));
+/// A word that is wanted and not wanted is wanted: "bike, not a bike for children".
+fn not_words(plan: &Plan) -> Option<Terms> {
+    let wanted = Terms::of_query(plan.words.as_deref().unwrap_or_default());
+    let terms = Terms::of_query(plan.not_words.as_deref()?).hashes;
+    Some(terms.into_iter().filter(|term| !wanted.hashes.contains(term)).collect())
+}
+
+/// Where a product that the request names is looked up: among its candidates, then in the catalogue.
+struct Known<'a> {
+    inline: Option<&'a Inline<'a>>,
+    catalogue: &'a dyn Catalogue,
+}
+
+impl Known<'_> {
+    async fn product(
+        &self,
+        field: &'static str,
+        id: Option<&ProductId>,
+    ) -> Result<Option<StoredProduct>, RankError> {
+        let Some(id) = id else { return Ok(None) };
+        if let Some(candidate) = self.inline.and_then(|inline| inline.get(id)) {
+            return Ok(Some(candidate.clone()));
+        }
+        let stored = self.catalogue.get(std::slice::from_ref(id)).await?.pop().flatten();
+        stored.map(Some).ok_or_else(|| RankError::UnknownProduct { field, id: id.clone() })
     }
-    scored.into_iter().skip(offset).take(limit).collect()
+
+    /// Of those that exist.
+    async fn embeddings(&self, ids: &[ProductId]) -> Result<Vec<Vec<f32>>, RankError> {
+        if ids.len() > MAX_VIEWED {
+            return Err(RankError::TooManyViewed(ids.len()));
+        }
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let stored = self.catalogue.embeddings(ids).await?;
+        let candidate = |id| Some(self.inline?.get(id)?.embedding.clone());
+        Ok(ids.iter().zip(stored).filter_map(|(id, stored)| candidate(id).or(stored)).collect())
+    }
 }

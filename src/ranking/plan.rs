@@ -1,76 +1,85 @@
-//! From a query to one retrieval and the weights of its signals.
+//! From a query to what products are compared with.
 
-use super::{Candidate, MAX_WEIGHT, RankError, RankRequest, score::SignalWeights};
-use crate::catalogue::Retrieval;
+use super::{MAX_WEIGHT, Query, RankError};
+use crate::catalogue::StoredProduct;
 
 /// Norm below which the sum of the query's parts points nowhere.
 const SMALLEST_NORM: f32 = 1e-3;
 
-#[derive(Debug, Clone, PartialEq)]
+/// How far the query is moved away from what is not wanted, as a part of its own length (γ of Rocchio, "Relevance
+/// feedback in information retrieval", 1971).
+const AWAY: f32 = 0.5;
+
+/// What of a query does not depend on where it is asked.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
-    pub retrieval: Retrieval,
-    pub weights: SignalWeights,
+    /// L2 norm 1; `None` for browsing.
+    pub meaning: Option<Vec<f32>>,
+    pub words: Option<String>,
+    /// Share of the words in the query, 0 to 1.
+    pub words_share: f32,
+    /// Words that are not wanted.
+    pub not_words: Option<String>,
 }
 
 impl Plan {
-    /// `liked` is the product that the query names.
-    pub fn new(request: &RankRequest, liked: Option<Candidate>, depth: usize) -> Result<Self, RankError> {
-        let query = &request.query;
-        let mut filter = request.filter.clone();
-        filter.excluded.extend(liked.as_ref().map(|liked| liked.product.id.clone()));
-
-        for (part, value) in [("text", query.weights.text), ("image", query.weights.image)] {
+    /// `liked` and `disliked` are the products that query and `not` name.
+    pub fn new(
+        query: &Query,
+        liked: Option<&StoredProduct>,
+        disliked: Option<&StoredProduct>,
+    ) -> Result<Self, RankError> {
+        let weights = query.weights;
+        for (part, value) in [("text", weights.text), ("image", weights.image), ("product", weights.product)]
+        {
             if !(0.0..=MAX_WEIGHT).contains(&value) {
                 return Err(RankError::Weight { part, value });
             }
         }
-        let parts: Vec<Part<'_>> = [
-            query.text.as_ref().map(|text| Part {
-                name: "the text",
-                weight: query.weights.text,
-                embedding: &text.embedding,
-                words: Some(&text.words),
-            }),
-            query.photo.as_ref().map(|photo| Part {
-                name: "the photo",
-                weight: query.weights.image,
-                embedding: &photo.embedding,
-                words: None,
-            }),
-            liked.as_ref().map(|liked| Part {
-                name: "the product",
-                weight: 1.0,
-                embedding: &liked.embedding,
-                words: Some(&liked.product.title),
-            }),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let text = query.text.as_ref().map(|text| Part {
+            name: "the text",
+            weight: weights.text,
+            embedding: &text.embedding,
+            words: Some(&text.words),
+        });
+        let photo = query.photo.as_ref().map(|photo| Part {
+            name: "the photo",
+            weight: weights.image,
+            embedding: &photo.embedding,
+            words: None,
+        });
+        let product = liked.map(|liked| Part {
+            name: "the product",
+            weight: weights.product,
+            embedding: &liked.embedding,
+            words: Some(&liked.product.title),
+        });
+        let parts: Vec<Part<'_>> = [text, photo, product].into_iter().flatten().collect();
+        let away = [
+            query.not.text.as_ref().map(|text| ("the text of `not`", &text.embedding)),
+            query.not.photo.as_ref().map(|photo| ("the photo of `not`", &photo.embedding)),
+            disliked.map(|disliked| ("the product of `not`", &disliked.embedding)),
+        ];
+        let away: Vec<(&'static str, &Vec<f32>)> = away.into_iter().flatten().collect();
         if parts.is_empty() {
-            let retrieval = Retrieval { filter, limit: depth, ..Retrieval::default() };
-            return Ok(Self { retrieval, weights: SignalWeights::default() });
+            return if away.is_empty() { Ok(Self::default()) } else { Err(RankError::OnlyNot) };
         }
 
         let total: f32 = parts.iter().map(|part| part.weight).sum();
         if total == 0.0 {
             return Err(RankError::NoWeight);
         }
+        let toward = parts.iter().map(|part| (part.name, part.weight / total, part.embedding));
+        let away_from =
+            away.iter().map(|(name, embedding)| (*name, -AWAY / away.len() as f32, embedding.as_slice()));
         // The first part that has words speaks: the buyer's own before those of a listing they named.
         let speaker = parts.iter().find(|part| part.words.is_some() && part.weight > 0.0);
-        let weights = SignalWeights::for_words_share(speaker.map_or(0.0, |part| part.weight / total));
-        let retrieval = Retrieval {
-            embedding: Some(mix(&parts)?),
+        Ok(Self {
+            meaning: Some(mix(toward.chain(away_from))?),
             words: speaker.and_then(|part| part.words).map(str::to_owned),
-            filter,
-            limit: depth,
-        };
-        Ok(Self { retrieval, weights })
-    }
-
-    /// False for browsing.
-    pub fn has_query(&self) -> bool {
-        self.retrieval.embedding.is_some()
+            words_share: speaker.map_or(0.0, |part| part.weight / total),
+            not_words: query.not.text.as_ref().map(|text| text.words.clone()),
+        })
     }
 }
 
@@ -82,19 +91,20 @@ struct Part<'a> {
     words: Option<&'a str>,
 }
 
-/// The weighted sum of the parts' embeddings, brought to L2 norm 1.
-fn mix(parts: &[Part<'_>]) -> Result<Vec<f32>, RankError> {
-    let width = parts.first().map_or(0, |part| part.embedding.len());
-    let total: f32 = parts.iter().map(|part| part.weight).sum();
-    let mut sum = vec![0.0; width];
-    for part in parts {
-        if part.embedding.len() != width {
-            let whose = part.name.to_owned();
-            return Err(RankError::Width { whose, width: part.embedding.len(), expected: width });
+/// The weighted sum of embeddings, each with a name for errors, brought to L2 norm 1.
+pub fn mix<'a>(
+    parts: impl IntoIterator<Item = (&'static str, f32, &'a [f32])>,
+) -> Result<Vec<f32>, RankError> {
+    let mut sum: Vec<f32> = Vec::new();
+    for (name, weight, embedding) in parts {
+        if sum.is_empty() {
+            sum.resize(embedding.len(), 0.0);
         }
-        for (sum, value) in sum.iter_mut().zip(part.embedding) {
-            *sum += part.weight / total * value;
+        if embedding.len() != sum.len() {
+            let whose = name.to_owned();
+            return Err(RankError::Width { whose, width: embedding.len(), expected: sum.len() });
         }
+        sum.iter_mut().zip(embedding).for_each(|(sum, value)| *sum += weight * value);
     }
     let norm = sum.iter().map(|value| value * value).sum::<f32>().sqrt();
     if norm < SMALLEST_NORM {

@@ -129,19 +129,35 @@ fn candidates_are_ranked_instead_of_the_catalogue() {
 }
 
 #[test]
-fn what_is_not_available_yet_is_refused_by_name() {
-    for (field, request) in [
-        ("query.not", json!({"query": {"text": "sofa", "not": {"text": "bed"}}})),
-        ("filter.near", json!({"filter": {"near": {"lat": 53.8, "lon": -1.5, "radius_km": 10}}})),
-        ("filter.listed_after", json!({"filter": {"listed_after": "2026-01-01T00:00:00Z"}})),
-        ("boost", json!({"boost": {"recency_half_life_days": 7}})),
-        ("user", json!({"user": {"viewed": ["rank-sofa"]}})),
-        ("diversity", json!({"diversity": 0.5})),
-        ("facets", json!({"facets": ["category"]})),
-    ] {
-        let (status, problem) = post_json(RANK, &request);
-        assert_eq!((status, &problem["field"]), (422, &json!(field)));
-    }
+fn what_is_not_wanted_is_pushed_down() {
+    let body = rank(json!({"query": {"text": "washing machine", "not": {"text": "Bosch"}}, "explain": true}));
+    assert_eq!(ids(&body)[0], "rank-washer-2");
+    let bosch = body["results"].as_array().unwrap().iter().find(|r| r["id"] == "rank-washer").unwrap();
+    let signals = bosch["explanation"].as_array().unwrap();
+    assert!(signals.iter().any(|s| s["signal"] == "not" && s["contribution"].as_f64().unwrap() < 0.0));
+}
+
+#[test]
+fn categories_are_counted_under_the_filter() {
+    let body = rank(json!({"query": {"text": "sofa"}, "facets": ["category"], "limit": 1}));
+    assert_eq!(body["facets"], json!({"category": [{"value": SHOP, "count": 7}]}));
+}
+
+#[test]
+fn every_wish_at_once_is_answered_and_explained() {
+    let request = json!({
+        "query": {"text": "washing machine", "image": {"base64": base64(&photo("washing-machine.jpg"))},
+                  "product_id": "rank-sofa", "weights": {"text": 3, "image": 2, "product": 1},
+                  "not": {"text": "tent", "image": {"base64": base64(&photo("tent.jpg"))}, "product_id": "rank-tent"}},
+        "filter": {"price": {"min": 1}, "near": {"lat": 53.8, "lon": -1.55}},
+        "boost": {"recency_half_life_days": 7, "distance_half_life_km": 10, "price_target": 80},
+        "user": {"viewed": ["rank-guitar", "gone"]}, "diversity": 0.2, "facets": ["category"], "explain": true
+    });
+    let body = rank(request);
+    assert!(ids(&body)[0].starts_with("rank-washer"), "{body}");
+    let signals = body["results"][0]["explanation"].as_array().unwrap();
+    let names: Vec<_> = signals.iter().map(|signal| signal["signal"].as_str().unwrap()).collect();
+    assert_eq!(names, ["semantic", "lexical", "not", "taste", "recency", "distance", "price"]);
 }
 
 #[test]
@@ -157,9 +173,44 @@ fn an_unusable_request_names_its_field() {
         ("limit", json!({"limit": 0})),
         ("limit", json!({"limit": 101})),
         ("offset", json!({"offset": 1000})),
+        ("query.weights", json!({"query": {"text": "sofa", "weights": {"text": 0}}})),
+        ("query.not", json!({"query": {"text": "sofa", "not": {}}})),
+        ("query.not", json!({"query": {"not": {"text": "sofa"}}})),
+        ("query.not.product_id", json!({"query": {"text": "sofa", "not": {"product_id": "nobody"}}})),
+        ("query.text", json!({"query": {"text": "sofa ".repeat(400_000)}})),
+        ("filter.near", json!({"filter": {"near": {"radius_km": 10}}})),
+        ("filter.near", json!({"filter": {"near": {"lat": 91, "lon": 0}}})),
+        ("filter.near.radius_km", json!({"filter": {"near": {"lat": 50, "lon": 0, "radius_km": 0}}})),
+        ("filter.listed_after", json!({"filter": {"listed_after": "yesterday"}})),
+        ("boost.recency_half_life_days", json!({"boost": {"recency_half_life_days": 0}})),
+        ("boost.distance_half_life_km", json!({"boost": {"distance_half_life_km": 5}})),
+        ("boost.price_target", json!({"boost": {"price_target": -1}})),
+        ("diversity", json!({"diversity": 1.5})),
+        ("facets[0]", json!({"facets": ["colour"]})),
         ("candidates[0].price", json!({"candidates": [{"id": "a", "title": "b", "price": -1}]})),
     ] {
         let (status, problem) = post_json(RANK, &request);
-        assert_eq!((status, &problem["field"]), (422, &json!(field)), "{request}");
+        assert_eq!((status, &problem["field"]), (422, &json!(field)), "{problem}");
+    }
+}
+
+#[test]
+fn more_viewed_products_or_categories_than_allowed_are_too_many() {
+    for (field, request) in [
+        ("user.viewed", json!({"user": {"viewed": vec!["a"; 101]}})),
+        ("filter.category", json!({"filter": {"category": vec!["a"; 101]}})),
+        ("candidates", json!({"candidates": vec![json!({"id": "a", "title": "b"}); 201]})),
+    ] {
+        let (status, problem) = post_json(RANK, &request);
+        assert_eq!((status, &problem["field"]), (413, &json!(field)), "{problem}");
+    }
+}
+
+#[test]
+fn an_unknown_field_is_named() {
+    for request in [json!({"querry": {}}), json!({"query": {"txt": "sofa"}}), json!({"boost": {"new": 1}})] {
+        let (status, problem) = post_json(RANK, &request);
+        assert_eq!(status, 422);
+        assert!(problem["detail"].as_str().unwrap().contains("unknown field"), "{problem}");
     }
 }

@@ -5,8 +5,11 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use marketrank::catalogue::{Catalogue, CatalogueError, Filter, Hit, Retrieval, StoredProduct};
+use marketrank::catalogue::{
+    Catalogue, CatalogueError, FacetCount, Filter, Hit, Near, Place, Probe, StoredProduct, lexical::Terms,
+};
 use serde_json::json;
+use time::{Duration, OffsetDateTime};
 
 use crate::listings::{Dice, WIDTH, axis, id, ids, random_listings, stored, titled, with_date};
 
@@ -24,8 +27,12 @@ macro_rules! catalogue_suite {
             filters_agree_with_a_plain_scan
             equal_scores_are_cut_and_ordered_by_id
             words_are_scored_by_bm25
-            both_signals_give_the_union_with_both_values
-            words_without_a_match_leave_the_signal_at_zero
+            a_score_asked_for_is_the_score_found
+            words_without_a_match_score_zero_and_are_not_found
+            holders_of_a_term_are_counted_up_to_the_limit
+            categories_are_counted_under_the_filter
+            hits_bring_the_facts_of_their_products
+            embeddings_come_back_as_they_were_stored
             browsing_gives_the_newest_first_and_the_undated_last
             an_embedding_of_another_width_is_refused_and_nothing_is_stored
             an_embedding_that_is_not_a_unit_vector_is_refused
@@ -45,12 +52,16 @@ macro_rules! catalogue_suite {
 }
 pub(crate) use catalogue_suite;
 
-fn by_words(words: &str) -> Retrieval {
-    Retrieval { words: Some(words.to_owned()), limit: 100, ..Retrieval::default() }
+fn words(words: &str) -> Probe {
+    Probe::Words(Terms::of_query(words))
 }
 
-fn by_meaning(embedding: Vec<f32>, limit: usize) -> Retrieval {
-    Retrieval { embedding: Some(embedding), limit, ..Retrieval::default() }
+async fn found_by_words(catalogue: &dyn Catalogue, text: &str) -> Vec<Hit> {
+    catalogue.search(&words(text), &Filter::default(), 100).await.unwrap()
+}
+
+async fn found_by_meaning(catalogue: &dyn Catalogue, embedding: Vec<f32>, limit: usize) -> Vec<Hit> {
+    catalogue.search(&Probe::Meaning(embedding), &Filter::default(), limit).await.unwrap()
 }
 
 fn hit_ids(hits: &[Hit]) -> Vec<&str> {
@@ -95,8 +106,8 @@ pub async fn a_replaced_product_is_no_longer_found_by_its_old_words(catalogue: &
     for title in ["Red chair", "the", "Blue stool"] {
         catalogue.upsert(vec![stored(titled("a", title), axis(0))]).await.unwrap();
     }
-    assert_eq!(catalogue.retrieve(&by_words("chair")).await.unwrap(), []);
-    assert_eq!(hit_ids(&catalogue.retrieve(&by_words("stools")).await.unwrap()), ["a"]);
+    assert_eq!(found_by_words(catalogue, "chair").await, []);
+    assert_eq!(hit_ids(&found_by_words(catalogue, "stools").await), ["a"]);
 }
 
 pub async fn of_two_products_of_one_id_in_a_batch_the_later_stays(catalogue: &dyn Catalogue) {
@@ -117,11 +128,10 @@ pub async fn a_deleted_product_is_gone(catalogue: &dyn Catalogue) {
     assert!(catalogue.delete(&id("a")).await.unwrap());
     assert_eq!(catalogue.get(&[id("a")]).await.unwrap(), [None]);
     assert_eq!(catalogue.count().await.unwrap(), 1);
-    for retrieval in
-        [by_words("lamp"), by_meaning(axis(0), 9), Retrieval { limit: 9, ..Retrieval::default() }]
-    {
-        assert_eq!(hit_ids(&catalogue.retrieve(&retrieval).await.unwrap()), ["b"]);
-    }
+    assert_eq!(hit_ids(&found_by_words(catalogue, "lamp").await), ["b"]);
+    assert_eq!(hit_ids(&found_by_meaning(catalogue, axis(0), 9).await), ["b"]);
+    assert_eq!(hit_ids(&catalogue.newest(&Filter::default(), 9).await.unwrap()), ["b"]);
+    assert_eq!(catalogue.score(&words("lamp"), &[id("a"), id("b")]).await.unwrap()[0], None);
 }
 
 pub async fn deleting_what_is_not_there_says_so(catalogue: &dyn Catalogue) {
@@ -135,30 +145,22 @@ pub async fn filters_agree_with_a_plain_scan(catalogue: &dyn Catalogue) {
         catalogue.upsert(batch.to_vec()).await.unwrap();
     }
     for round in 0..60 {
-        let bound = |dice: &mut Dice| (dice.pick(0..2) == 0).then(|| dice.pick(0..50) as f64);
-        let filter = Filter {
-            categories: (0..dice.pick(0..3)).map(|_| format!("Category {}", dice.pick(0..5))).collect(),
-            min_price: bound(&mut dice),
-            max_price: bound(&mut dice),
-            excluded: (0..dice.pick(0..3)).map(|_| id(&format!("p{:04}", dice.pick(0..400)))).collect(),
-        };
+        let filter = random_filter(&mut dice);
         let query = dice.corner();
         let limit = dice.pick(1..60) as usize;
         let mut passing: Vec<_> = listings.iter().filter(|listing| passes(&filter, listing)).collect();
 
         passing.sort_by_key(|listing| (Reverse(eighths(&query, listing)), &listing.product.id));
-        let retrieval = Retrieval { filter: filter.clone(), ..by_meaning(query.clone(), limit) };
-        let found = catalogue.retrieve(&retrieval).await.unwrap();
+        let found = catalogue.search(&Probe::Meaning(query.clone()), &filter, limit).await.unwrap();
         let expected = ids(passing.iter().map(|listing| &listing.product.id).take(limit));
         assert_eq!(hit_ids(&found), expected, "round {round}, by meaning, {filter:?}");
 
         passing.sort_by_key(|listing| (Reverse(listing.product.listed_at), &listing.product.id));
-        let found = catalogue.retrieve(&Retrieval { embedding: None, ..retrieval.clone() }).await.unwrap();
+        let found = catalogue.newest(&filter, limit).await.unwrap();
         let expected = ids(passing.iter().map(|listing| &listing.product.id).take(limit));
         assert_eq!(hit_ids(&found), expected, "round {round}, browsing, {filter:?}");
 
-        let found =
-            catalogue.retrieve(&Retrieval { filter: filter.clone(), limit: 400, ..by_words("w1 w2") }).await;
+        let found = catalogue.search(&words("w1 w2"), &filter, 400).await.unwrap();
         let matching: BTreeSet<&str> = ids(passing
             .iter()
             .filter(|listing| listing.product.title.split(' ').any(|word| ["w1", "w2"].contains(&word)))
@@ -166,12 +168,30 @@ pub async fn filters_agree_with_a_plain_scan(catalogue: &dyn Catalogue) {
         .into_iter()
         .collect();
         assert_eq!(
-            hit_ids(&found.unwrap()).into_iter().collect::<BTreeSet<_>>(),
+            hit_ids(&found).into_iter().collect::<BTreeSet<_>>(),
             matching,
-            "round {round}, by words"
+            "round {round}, by words, {filter:?}"
         );
     }
 }
+
+fn random_filter(dice: &mut Dice) -> Filter {
+    let mut sometimes = |range| (dice.pick(0..3) == 0).then(|| dice.pick(range) as f64);
+    let [min_price, max_price] = [sometimes(0..50), sometimes(0..50)];
+    let radius = sometimes(1..300);
+    let day = sometimes(1..20);
+    let centre = Place { lat: dice.pick(50..55) as f64, lon: -(dice.pick(0..4) as f64) };
+    Filter {
+        categories: (0..dice.pick(0..3)).map(|_| format!("Category {}", dice.pick(0..5))).collect(),
+        min_price,
+        max_price,
+        near: radius.map(|radius_km| Near { centre, radius_km }),
+        listed_after: day.map(|day| NEW_YEAR_2024 + Duration::days(day as i64) - Duration::hours(12)),
+        excluded: (0..dice.pick(0..3)).map(|_| id(&format!("p{:04}", dice.pick(0..400)))).collect(),
+    }
+}
+
+const NEW_YEAR_2024: OffsetDateTime = time::macros::datetime!(2024-01-01 00:00 UTC);
 
 /// The filter, written down once more and as plainly as can be.
 fn passes(filter: &Filter, listing: &StoredProduct) -> bool {
@@ -184,12 +204,31 @@ fn passes(filter: &Filter, listing: &StoredProduct) -> bool {
     {
         return false;
     }
+    if let Some(near) = filter.near {
+        let Some(location) = &product.location else { return false };
+        let (Some(lat), Some(lon)) = (location.lat, location.lon) else { return false };
+        if kilometres((near.centre.lat, near.centre.lon), (lat, lon)) >= near.radius_km {
+            return false;
+        }
+    }
+    if let Some(after) = filter.listed_after
+        && product.listed_at.is_none_or(|listed| listed < after)
+    {
+        return false;
+    }
     match product.price {
         Some(price) => {
             filter.min_price.unwrap_or(0.0) <= price && price <= filter.max_price.unwrap_or(f64::MAX)
         }
         None => filter.min_price.is_none() && filter.max_price.is_none(),
     }
+}
+
+/// By the spherical law of cosines.
+fn kilometres((a_lat, a_lon): (f64, f64), (b_lat, b_lon): (f64, f64)) -> f64 {
+    let [a_lat, a_lon, b_lat, b_lon] = [a_lat, a_lon, b_lat, b_lon].map(f64::to_radians);
+    let cosine = a_lat.sin() * b_lat.sin() + a_lat.cos() * b_lat.cos() * (a_lon - b_lon).cos();
+    6_371.0088 * cosine.clamp(-1.0, 1.0).acos()
 }
 
 /// The cosine of two corners in eighths.
@@ -201,16 +240,15 @@ pub async fn equal_scores_are_cut_and_ordered_by_id(catalogue: &dyn Catalogue) {
     let twins = (0..50).rev().map(|n| stored(titled(&format!("t{n:02}"), "Lamp"), axis(0))).collect();
     catalogue.upsert(twins).await.unwrap();
     let first_three = ["t00", "t01", "t02"];
-    let near = catalogue.retrieve(&by_meaning(axis(0), 3)).await.unwrap();
-    assert_eq!(hit_ids(&near), first_three);
-    let matching = catalogue.retrieve(&Retrieval { limit: 3, ..by_words("lamp") }).await.unwrap();
+    assert_eq!(hit_ids(&found_by_meaning(catalogue, axis(0), 3).await), first_three);
+    let matching = catalogue.search(&words("lamp"), &Filter::default(), 3).await.unwrap();
     assert_eq!(hit_ids(&matching), first_three);
 }
 
 pub async fn words_are_scored_by_bm25(catalogue: &dyn Catalogue) {
     let listings = random_listings(200, &mut Dice(3), Dice::corner);
     catalogue.upsert(listings.clone()).await.unwrap();
-    let found = catalogue.retrieve(&Retrieval { limit: 200, ..by_words("w3 w4 w3 unheard") }).await.unwrap();
+    let found = catalogue.search(&words("w3 w4 w3 unheard"), &Filter::default(), 200).await.unwrap();
 
     // k1 1.2, b 0.75, avgdl 24, as the lexical module promises.
     let holding =
@@ -231,52 +269,85 @@ pub async fn words_are_scored_by_bm25(catalogue: &dyn Catalogue) {
     }
     assert_eq!(found.len(), expected.len());
     for hit in &found {
-        let (found, expected) = (f64::from(hit.lexical.unwrap()), expected[&hit.id]);
+        let (found, expected) = (f64::from(hit.score), expected[&hit.id]);
         assert!((found - expected).abs() < 1e-4, "{}: {found} is not {expected}", hit.id);
     }
     assert!(found.is_sorted_by(|a, b| {
-        (Reverse(a.lexical), &a.id)
-            .partial_cmp(&(Reverse(b.lexical), &b.id))
+        (Reverse(a.score), &a.id)
+            .partial_cmp(&(Reverse(b.score), &b.id))
             .is_some_and(std::cmp::Ordering::is_lt)
     }));
 }
 
-pub async fn both_signals_give_the_union_with_both_values(catalogue: &dyn Catalogue) {
+pub async fn a_score_asked_for_is_the_score_found(catalogue: &dyn Catalogue) {
     let listings = random_listings(300, &mut Dice(5), Dice::corner);
     catalogue.upsert(listings.clone()).await.unwrap();
-    let query = Dice(6).corner();
-    let [meaning, words] = [by_meaning(query.clone(), 20), Retrieval { limit: 20, ..by_words("w5 w6 w7") }];
-    let both = Retrieval { words: words.words.clone(), ..meaning.clone() };
+    let all: Vec<_> = listings.iter().map(|listing| listing.product.id.clone()).collect();
+    for probe in [Probe::Meaning(Dice(6).corner()), words("w5 w6 w7")] {
+        let found = catalogue.search(&probe, &Filter::default(), 300).await.unwrap();
+        let found: HashMap<_, _> = found.into_iter().map(|hit| (hit.id, hit.score)).collect();
+        let scores = catalogue.score(&probe, &all).await.unwrap();
+        for (id, score) in all.iter().zip(scores) {
+            assert_eq!(score, Some(found.get(id).copied().unwrap_or(0.0)), "{id}");
+        }
+    }
+    assert_eq!(catalogue.score(&words("w5"), &[id("nobody")]).await.unwrap(), [None]);
+}
 
-    let all = |one: &Retrieval| Retrieval { limit: 300, ..one.clone() };
-    let by_id = |hits: Vec<Hit>| hits.into_iter().map(|hit| (hit.id.clone(), hit)).collect::<HashMap<_, _>>();
-    let cosines = by_id(catalogue.retrieve(&all(&meaning)).await.unwrap());
-    let bm25s = by_id(catalogue.retrieve(&all(&words)).await.unwrap());
-
-    let found = catalogue.retrieve(&both).await.unwrap();
-    let [near, matching] =
-        [catalogue.retrieve(&meaning).await.unwrap(), catalogue.retrieve(&words).await.unwrap()];
-    let union: BTreeSet<&str> = hit_ids(&near).into_iter().chain(hit_ids(&matching)).collect();
-    assert_eq!(hit_ids(&found), union.into_iter().collect::<Vec<_>>());
-    for hit in &found {
-        assert_eq!(hit.semantic, cosines[&hit.id].semantic, "{}", hit.id);
-        assert_eq!(
-            hit.lexical,
-            Some(bm25s.get(&hit.id).map_or(0.0, |hit| hit.lexical.unwrap())),
-            "{}",
-            hit.id
-        );
+pub async fn words_without_a_match_score_zero_and_are_not_found(catalogue: &dyn Catalogue) {
+    catalogue.upsert(vec![stored(titled("a", "Lamp"), axis(0))]).await.unwrap();
+    for unmatched in ["sofa", "the", ""] {
+        assert_eq!(found_by_words(catalogue, unmatched).await, [], "{unmatched:?}");
+        assert_eq!(catalogue.score(&words(unmatched), &[id("a")]).await.unwrap(), [Some(0.0)]);
     }
 }
 
-pub async fn words_without_a_match_leave_the_signal_at_zero(catalogue: &dyn Catalogue) {
-    catalogue.upsert(vec![stored(titled("a", "Lamp"), axis(0))]).await.unwrap();
-    for words in ["sofa", "the", ""] {
-        assert_eq!(catalogue.retrieve(&by_words(words)).await.unwrap(), [], "{words:?} alone");
-        let both = Retrieval { embedding: Some(axis(0)), ..by_words(words) };
-        let hit = Hit { id: id("a"), semantic: Some(1.0), lexical: Some(0.0) };
-        assert_eq!(catalogue.retrieve(&both).await.unwrap(), [hit], "{words:?} with an embedding");
+pub async fn holders_of_a_term_are_counted_up_to_the_limit(catalogue: &dyn Catalogue) {
+    let lamps = (0..7).map(|n| stored(titled(&format!("lamp-{n}"), "Lamp"), axis(0)));
+    catalogue.upsert(lamps.chain([stored(titled("sofa", "Sofa"), axis(1))]).collect()).await.unwrap();
+    let terms = ["lamp", "sofa", "piano"].map(|word| Terms::of_query(word).hashes[0]);
+    assert_eq!(catalogue.holders(&terms, 5).await.unwrap(), [5, 1, 0]);
+}
+
+pub async fn categories_are_counted_under_the_filter(catalogue: &dyn Catalogue) {
+    let listings = random_listings(300, &mut Dice(13), Dice::corner);
+    catalogue.upsert(listings.clone()).await.unwrap();
+    for round in 0..10 {
+        let filter = random_filter(&mut Dice(round));
+        let mut counts: HashMap<&str, u64> = HashMap::new();
+        for listing in listings.iter().filter(|listing| passes(&filter, listing)) {
+            if let Some(category) = &listing.product.category {
+                *counts.entry(category).or_default() += 1;
+            }
+        }
+        let mut expected: Vec<_> =
+            counts.into_iter().map(|(value, count)| FacetCount { value: value.to_owned(), count }).collect();
+        expected.sort_by_key(|facet| (Reverse(facet.count), facet.value.clone()));
+        assert_eq!(catalogue.categories(&filter).await.unwrap(), expected, "{filter:?}");
     }
+}
+
+pub async fn hits_bring_the_facts_of_their_products(catalogue: &dyn Catalogue) {
+    let mut listings = random_listings(50, &mut Dice(14), Dice::corner);
+    listings[7].thumbnail = Some(vec![1, 2, 3]);
+    catalogue.upsert(listings.clone()).await.unwrap();
+    let expected: HashMap<_, _> =
+        listings.iter().map(|listing| (listing.product.id.clone(), listing.facts())).collect();
+    for hits in [
+        found_by_meaning(catalogue, axis(0), 50).await,
+        catalogue.newest(&Filter::default(), 50).await.unwrap(),
+    ] {
+        let found: HashMap<_, _> = hits.into_iter().map(|hit| (hit.id, hit.facts)).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+pub async fn embeddings_come_back_as_they_were_stored(catalogue: &dyn Catalogue) {
+    let listings = random_listings(5, &mut Dice(15), Dice::direction);
+    catalogue.upsert(listings.clone()).await.unwrap();
+    let found = catalogue.embeddings(&["p0003", "nobody", "p0001"].map(id)).await.unwrap();
+    let [first, third] = [1, 3].map(|n: usize| Some(listings[n].embedding.clone()));
+    assert_eq!(found, [third, None, first]);
 }
 
 pub async fn browsing_gives_the_newest_first_and_the_undated_last(catalogue: &dyn Catalogue) {
@@ -290,7 +361,7 @@ pub async fn browsing_gives_the_newest_first_and_the_undated_last(catalogue: &dy
         dated("newest", r#""2024-01-01T00:00:00.001Z""#),
     ];
     catalogue.upsert(listings).await.unwrap();
-    let browsed = catalogue.retrieve(&Retrieval { limit: 5, ..Retrieval::default() }).await.unwrap();
+    let browsed = catalogue.newest(&Filter::default(), 5).await.unwrap();
     assert_eq!(hit_ids(&browsed), ["newest", "new-a", "new-b", "old", "a-undated"]);
 }
 
@@ -300,7 +371,8 @@ pub async fn an_embedding_of_another_width_is_refused_and_nothing_is_stored(cata
     let Err(CatalogueError::Embedding(message)) = refused else { panic!("{refused:?}") };
     assert!(message.contains("of b has width 1") && message.contains(&WIDTH.to_string()), "{message}");
     assert_eq!(catalogue.count().await.unwrap(), 0);
-    assert!(matches!(catalogue.retrieve(&by_meaning(vec![1.0], 1)).await, Err(CatalogueError::Embedding(_))));
+    let searched = catalogue.search(&Probe::Meaning(vec![1.0]), &Filter::default(), 1).await;
+    assert!(matches!(searched, Err(CatalogueError::Embedding(_))));
 }
 
 pub async fn an_embedding_that_is_not_a_unit_vector_is_refused(catalogue: &dyn Catalogue) {

@@ -8,7 +8,8 @@ use std::{
 };
 
 use marketrank::catalogue::{
-    Catalogue, CatalogueError, Retrieval, StoredProduct, embedded::EmbeddedCatalogue,
+    Catalogue, CatalogueError, Filter, Index, Probe, StoredProduct, embedded::EmbeddedCatalogue,
+    lexical::Terms,
 };
 
 use crate::{
@@ -49,21 +50,22 @@ async fn a_reopened_catalogue_has_and_finds_everything() {
     let folder = tempfile::tempdir().unwrap();
     let mut listings = random_listings(150, &mut Dice(2), Dice::direction);
     listings[3].thumbnail = Some(vec![7; 900]);
-    let retrieval = Retrieval {
-        embedding: Some(axis(1)),
-        words: Some("w1 w9".to_owned()),
-        limit: 50,
-        ..Retrieval::default()
-    };
+    let probes = [Probe::Meaning(axis(1)), Probe::Words(Terms::of_query("w1 w9"))];
+    let everything = Filter::default();
     let catalogue = open(folder.path());
     catalogue.upsert(listings.clone()).await.unwrap();
-    let before = catalogue.retrieve(&retrieval).await.unwrap();
+    let mut before = Vec::new();
+    for probe in &probes {
+        before.push(catalogue.search(probe, &everything, 50).await.unwrap());
+    }
     catalogue.close().await.unwrap();
 
     let catalogue = open(folder.path());
     let all: Vec<_> = listings.iter().map(|listing| listing.product.id.clone()).collect();
     assert_eq!(catalogue.get(&all).await.unwrap(), listings.into_iter().map(Some).collect::<Vec<_>>());
-    assert_eq!(catalogue.retrieve(&retrieval).await.unwrap(), before);
+    for (probe, before) in probes.iter().zip(before) {
+        assert_eq!(catalogue.search(probe, &everything, 50).await.unwrap(), before);
+    }
     assert_eq!(catalogue.count().await.unwrap(), 150);
 }
 
@@ -193,11 +195,9 @@ async fn acknowledged_writes_survive_kill_9() {
         for &n in &acknowledged {
             let name = format!("new-{n}");
             assert_eq!(catalogue.get(&[id(&name)]).await.unwrap(), [Some(version(&name, n))]);
-            let words = Retrieval { words: Some(format!("w{n}")), limit: 5, ..Retrieval::default() };
-            assert!(
-                catalogue.retrieve(&words).await.unwrap().iter().any(|hit| hit.id == id(&name)),
-                "{name}"
-            );
+            let words = Probe::Words(Terms::of_query(&format!("w{n}")));
+            let found = catalogue.search(&words, &Filter::default(), 5).await.unwrap();
+            assert!(found.iter().any(|hit| hit.id == id(&name)), "{name}");
         }
         for &n in &removed {
             assert_eq!(catalogue.get(&[id(&format!("gone-{n}"))]).await.unwrap(), [None]);

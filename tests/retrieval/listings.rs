@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use marketrank::catalogue::{Product, ProductId, StoredProduct};
+use marketrank::catalogue::{Location, Product, ProductId, StoredProduct};
 use serde_json::json;
 
 /// Embedding width of the tests.
@@ -64,7 +64,8 @@ pub fn stored(product: Product, embedding: Vec<f32>) -> StoredProduct {
     StoredProduct { product, embedding, thumbnail: None }
 }
 
-/// Listings of random words (none of them English, so that no stemmer touches them), categories, prices and dates.
+/// Listings of random words (none of them English, so that no stemmer touches them), categories, prices, places and
+/// dates.
 pub fn random_listings(
     count: usize,
     dice: &mut Dice,
@@ -84,6 +85,14 @@ pub fn random_listings(
             if dice.pick(0..5) > 0 {
                 let date = format!("\"2024-01-{:02}T12:00:00Z\"", dice.pick(1..20));
                 product = with_date(product, &date);
+            }
+            if dice.pick(0..5) > 0 {
+                let degrees = |tenths: u64| tenths as f64 / 10.0;
+                product.location = Some(Location {
+                    name: None,
+                    lat: Some(degrees(dice.pick(500..560))),
+                    lon: Some(-degrees(dice.pick(0..40))),
+                });
             }
             let embedding = embedding(dice);
             stored(product, embedding)

@@ -3,5 +3,5 @@
 mod catalogue_suite;
 mod embedded;
 mod listings;
-mod measure;
 mod ranking;
+mod wishes;

@@ -1,12 +1,13 @@
 //! Ranking over the embedded catalogue and over candidates of the request.
 
 use marketrank::{
-    catalogue::{Catalogue, Filter, StoredProduct},
+    catalogue::{Catalogue, Filter, Near, Place, StoredProduct},
     ranking::{
-        Candidate, MAX_PLACE, PhotoQuery, Query, QueryWeights, RankError, RankRequest, Ranking, Signal,
-        TextQuery, rank,
+        Boost, DistanceBoost, MAX_PLACE, Not, PhotoQuery, Query, QueryWeights, RankError, RankRequest,
+        Ranking, Signal, TextQuery, rank,
     },
 };
+use time::{Duration, OffsetDateTime, macros::datetime};
 
 use crate::{
     embedded::{Scratch, scratch},
@@ -35,31 +36,102 @@ fn order(ranking: &Ranking) -> Vec<&str> {
     ids(ranking.results.iter().map(|ranked| &ranked.product.id))
 }
 
-fn candidates(listings: &[StoredProduct]) -> Vec<Candidate> {
-    listings
-        .iter()
-        .map(|listing| Candidate { product: listing.product.clone(), embedding: listing.embedding.clone() })
-        .collect()
+const NOW: OffsetDateTime = datetime!(2024-01-21 00:00 UTC);
+
+/// A request of parts that come and go with the dice.
+fn random_request(dice: &mut Dice) -> RankRequest {
+    let heads = |dice: &mut Dice| dice.pick(0..2) == 0;
+    let word = |dice: &mut Dice| format!("w{}", dice.pick(0..30));
+    let centre = Place { lat: 52.0, lon: -1.0 };
+    let text = heads(dice).then(|| format!("{} {}", word(dice), word(dice)));
+    let photo = heads(dice).then(|| PhotoQuery { embedding: dice.direction() });
+    let product = heads(dice).then(|| id(&format!("p{:04}", dice.pick(0..100))));
+    let has_query = text.is_some() || photo.is_some() || product.is_some();
+    let mut weight = || dice.pick(1..100) as f32 / 10.0;
+    let weights = QueryWeights { text: weight(), image: weight(), product: weight() };
+    let not =
+        (has_query && heads(dice)).then(|| TextQuery { words: word(dice), embedding: dice.direction() });
+    RankRequest {
+        query: Query {
+            text: text.map(|words| TextQuery { words, embedding: dice.direction() }),
+            photo,
+            product,
+            weights,
+            not: Not { text: not, ..Not::default() },
+        },
+        filter: Filter {
+            min_price: heads(dice).then_some(5.0),
+            near: heads(dice).then_some(Near { centre, radius_km: 300.0 }),
+            listed_after: heads(dice).then_some(NOW - Duration::days(15)),
+            ..Filter::default()
+        },
+        boost: Boost {
+            recency_half_life_days: heads(dice).then(|| dice.pick(1..30) as f64),
+            distance: heads(dice).then_some(DistanceBoost { from: centre, half_life_km: 40.0 }),
+            price_target: heads(dice).then(|| dice.pick(1..60) as f64),
+        },
+        viewed: (0..dice.pick(0..4)).map(|_| id(&format!("p{:04}", dice.pick(0..120)))).collect(),
+        diversity: if heads(dice) { 0.0 } else { dice.pick(0..11) as f32 / 10.0 },
+        count_categories: heads(dice),
+        limit: 150,
+        explain: true,
+        now: NOW,
+        ..RankRequest::default()
+    }
 }
 
 #[tokio::test]
-async fn the_explanation_adds_up_to_the_score_and_the_scores_fall() {
-    let scratch = filled(random_listings(200, &mut Dice(1), Dice::direction)).await;
-    let query = Query {
-        text: text("w1 w2", Dice(2).direction()),
-        photo: photo(Dice(3).direction()),
-        weights: QueryWeights { text: 2.0, image: 3.0 },
-        ..Query::default()
-    };
-    let ranking = rank(&scratch.catalogue, &request(query)).await.unwrap();
-    assert_eq!(ranking.results.len(), 20);
-    assert!(ranking.results.is_sorted_by(|a, b| a.score >= b.score));
-    for ranked in &ranking.results {
-        let contributions = &ranked.explanation.as_ref().unwrap().contributions;
-        let signals: Vec<_> = contributions.iter().map(|contribution| contribution.signal).collect();
-        assert_eq!(signals, [Signal::Semantic, Signal::Lexical]);
-        let sum: f32 = contributions.iter().map(|contribution| contribution.points()).sum();
-        assert!((sum - ranked.score).abs() < 1e-4, "{sum} is not {}", ranked.score);
+async fn the_explanations_of_random_requests_add_up_to_their_scores() {
+    let scratch = filled(random_listings(100, &mut Dice(21), Dice::direction)).await;
+    let mut dice = Dice(22);
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..80 {
+        let request = random_request(&mut dice);
+        for ranked in rank(&scratch.catalogue, &request).await.unwrap().results {
+            let contributions = ranked.explanation.unwrap().contributions;
+            let sum: f32 =
+                contributions.iter().map(|contribution| contribution.value * contribution.weight).sum();
+            assert!((sum - ranked.score).abs() < 1e-4, "{sum} is not {}: {request:?}", ranked.score);
+            seen.extend(contributions.iter().map(|contribution| contribution.signal.name()));
+        }
+    }
+    let all = ["distance", "lexical", "not", "price", "recency", "semantic", "taste"];
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
+}
+
+#[tokio::test]
+async fn random_requests_give_the_same_answer_twice_and_in_pages() {
+    let scratch = filled(random_listings(120, &mut Dice(23), Dice::corner)).await;
+    let mut dice = Dice(24);
+    for _ in 0..40 {
+        let request = random_request(&mut dice);
+        let whole = rank(&scratch.catalogue, &request).await.unwrap();
+        assert_eq!(rank(&scratch.catalogue, &request).await.unwrap(), whole);
+        let mut paged = Vec::new();
+        for offset in (0..150).step_by(30) {
+            let page = RankRequest { offset, limit: 30, ..request.clone() };
+            paged.extend(rank(&scratch.catalogue, &page).await.unwrap().results);
+        }
+        assert_eq!(paged, whole.results);
+    }
+}
+
+#[tokio::test]
+async fn random_requests_rank_candidates_as_they_would_rank_the_catalogue() {
+    let listings = random_listings(120, &mut Dice(25), Dice::direction);
+    let scratch = filled(listings.clone()).await;
+    let mut dice = Dice(26);
+    for _ in 0..40 {
+        let stored = random_request(&mut dice);
+        let inline = RankRequest { candidates: Some(listings.clone()), ..stored.clone() };
+        let expected = rank(&scratch.catalogue, &stored).await.unwrap();
+        let found = rank(&scratch.catalogue, &inline).await.unwrap();
+        assert_eq!(order(&found), order(&expected), "{stored:?}");
+        assert_eq!(found.categories, expected.categories);
+        for (found, expected) in found.results.iter().zip(&expected.results) {
+            assert_eq!(found.product, expected.product);
+            assert!((found.score - expected.score).abs() < 1e-5, "{} is not {}", found.score, expected.score);
+        }
     }
 }
 
@@ -135,7 +207,7 @@ async fn the_title_of_a_product_query_counts_as_words() {
 async fn an_unknown_product_is_named() {
     let query = Query { product: Some(id("nobody")), ..Query::default() };
     let refused = rank(&scratch().catalogue, &request(query)).await.unwrap_err();
-    assert!(matches!(refused, RankError::UnknownProduct(_)));
+    assert!(matches!(refused, RankError::UnknownProduct { field: "query.product_id", .. }));
     assert!(refused.to_string().contains("nobody"), "{refused}");
 }
 
@@ -160,7 +232,7 @@ async fn the_weights_move_the_order_from_text_to_photo() {
         let query = Query {
             text: text("lamp", axis(0)),
             photo: photo(axis(1)),
-            weights: QueryWeights { text: weights.0, image: weights.1 },
+            weights: QueryWeights { text: weights.0, image: weights.1, ..QueryWeights::default() },
             ..Query::default()
         };
         let ranking = rank(&scratch.catalogue, &request(query)).await.unwrap();
@@ -174,7 +246,7 @@ async fn a_text_of_weight_zero_does_not_count_with_its_words_either() {
     let query = Query {
         text: text("lamp", axis(1)),
         photo: photo(axis(0)),
-        weights: QueryWeights { text: 0.0, image: 1.0 },
+        weights: QueryWeights { text: 0.0, ..QueryWeights::default() },
         ..Query::default()
     };
     let ranking = rank(&scratch.catalogue, &request(query)).await.unwrap();
@@ -188,7 +260,7 @@ async fn weights_that_leave_nothing_to_rank_by_are_refused() {
     let scratch = scratch();
     let with = |text: f32, image: f32| Query {
         photo: photo(axis(0)),
-        weights: QueryWeights { text, image },
+        weights: QueryWeights { text, image, ..QueryWeights::default() },
         ..Query::default()
     };
     assert!(matches!(rank(&scratch.catalogue, &request(with(1.0, 0.0))).await, Err(RankError::NoWeight)));
@@ -224,35 +296,9 @@ async fn an_empty_query_browses_what_passes_the_filter_newest_first() {
 }
 
 #[tokio::test]
-async fn candidates_rank_as_they_would_in_the_catalogue() {
-    let mut dice = Dice(11);
-    let listings = random_listings(150, &mut dice, Dice::direction);
-    let scratch = filled(listings.clone()).await;
-    let queries = [
-        Query::default(),
-        Query { text: text("w1 w2 w3", dice.direction()), ..Query::default() },
-        Query { photo: photo(dice.direction()), ..Query::default() },
-        Query { product: Some(id("p0042")), ..Query::default() },
-        Query { text: text("w4", dice.direction()), photo: photo(dice.direction()), ..Query::default() },
-    ];
-    let filter = Filter { min_price: Some(10.0), ..Filter::default() };
-    for query in queries {
-        let stored = RankRequest { filter: filter.clone(), limit: 150, ..request(query) };
-        let inline = RankRequest { candidates: Some(candidates(&listings)), ..stored.clone() };
-        let expected = rank(&scratch.catalogue, &stored).await.unwrap();
-        let found = rank(&scratch.catalogue, &inline).await.unwrap();
-        assert_eq!(order(&found), order(&expected), "{:?}", stored.query);
-        for (found, expected) in found.results.iter().zip(&expected.results) {
-            assert_eq!(found.product, expected.product);
-            assert!((found.score - expected.score).abs() < 1e-5, "{} is not {}", found.score, expected.score);
-        }
-    }
-}
-
-#[tokio::test]
 async fn candidates_need_not_be_in_the_catalogue_and_stay_out_of_it() {
     let scratch = filled(vec![stored(titled("stored", "Lamp"), axis(0))]).await;
-    let brought = candidates(&[stored(titled("brought", "Lamp"), axis(1))]);
+    let brought = vec![stored(titled("brought", "Lamp"), axis(1))];
     let query = Query { photo: photo(axis(0)), ..Query::default() };
     let ranking =
         rank(&scratch.catalogue, &RankRequest { candidates: Some(brought), ..request(query) }).await.unwrap();
@@ -262,7 +308,7 @@ async fn candidates_need_not_be_in_the_catalogue_and_stay_out_of_it() {
 
 #[tokio::test]
 async fn a_candidate_given_twice_is_refused() {
-    let twice = candidates(&[stored(titled("a", "Lamp"), axis(0)), stored(titled("a", "Sofa"), axis(1))]);
+    let twice = vec![stored(titled("a", "Lamp"), axis(0)), stored(titled("a", "Sofa"), axis(1))];
     let refused =
         rank(&scratch().catalogue, &RankRequest { candidates: Some(twice), ..RankRequest::default() }).await;
     assert!(matches!(refused, Err(RankError::RepeatedCandidate(_))));
@@ -270,7 +316,7 @@ async fn a_candidate_given_twice_is_refused() {
 
 #[tokio::test]
 async fn more_candidates_than_allowed_are_refused() {
-    let many = candidates(&random_listings(201, &mut Dice(12), Dice::direction));
+    let many = random_listings(201, &mut Dice(12), Dice::direction);
     let refused =
         rank(&scratch().catalogue, &RankRequest { candidates: Some(many), ..RankRequest::default() }).await;
     assert!(matches!(refused, Err(RankError::TooManyCandidates(201))));
@@ -278,7 +324,7 @@ async fn more_candidates_than_allowed_are_refused() {
 
 #[tokio::test]
 async fn a_candidate_of_another_width_is_refused_by_name() {
-    let narrow = vec![Candidate { product: titled("narrow", "Lamp"), embedding: vec![1.0] }];
+    let narrow = vec![stored(titled("narrow", "Lamp"), vec![1.0])];
     let query = Query { photo: photo(axis(0)), ..Query::default() };
     let refused =
         rank(&scratch().catalogue, &RankRequest { candidates: Some(narrow), ..request(query) }).await;

@@ -1,40 +1,42 @@
-//! qdrant-edge, as far as the catalogue uses it. Only this file, `point.rs` and `filter.rs` name its types.
+//! qdrant-edge, as far as the catalogue uses it. Only this file and its neighbours `engine_config.rs`, `point.rs` and
+//! `filter.rs` name its types.
 
 use std::{
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use qdrant_edge::{
-    CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeSparseVectorParams,
-    EdgeVectorParams, FieldIndexOperations, Filter, Modifier, NamedQuery, PayloadFieldSchema,
-    PayloadSchemaType, PointId, PointInsertOperations, PointOperations, QueryEnum, ScrollRequest,
-    SearchRequest, UpdateOperation, VectorInternal, WithVector,
+    CreateIndex, EdgeConfig, EdgeShard, FacetRequest, FacetValue, FieldIndexOperations, Filter, NamedQuery,
+    PayloadFieldSchema, PointId, PointInsertOperations, PointOperations, QuantizationSearchParams, QueryEnum,
+    ScrollRequest, SearchParams, SearchRequest, UpdateOperation, VectorInternal, WithVector,
 };
 use uuid::Uuid;
 
 use super::{
-    engine_log, filter,
-    point::{LEXICAL, SEMANTIC, Stored, read_record, sparse, to_point},
-    thumbnails::Tag,
+    engine_config, engine_log, filter,
+    point::{LEXICAL, SEMANTIC, Stored, embedding_of, read_record, sparse, to_point},
 };
-use crate::catalogue::{CatalogueError, StoredProduct, lexical::Terms};
-
-/// Embeddings of a segment above which the engine builds an HNSW graph, in kB: 100,000 listings of width 512. Below it a
-/// scan answers in milliseconds and is exact.
-const GRAPH_ABOVE_KB: usize = 200_000;
+use crate::catalogue::{CatalogueError, FacetCount, PhotoTag, Probe, StoredProduct};
 
 /// Points a scan reads at a time.
 const SCAN_PAGE: usize = 1_000;
 
-/// What a search compares products with.
-#[derive(Debug, Clone, Copy)]
-pub enum Probe<'a> {
-    /// Unit embedding; the score is the cosine.
-    Meaning(&'a [f32]),
-    /// Query terms; the score is BM25, and only products with a term in common are found.
-    Words(&'a Terms),
+/// Categories whose products are counted, at most.
+const CATEGORIES: usize = 1_000;
+
+/// Candidates that int8 embeddings choose, for each one wanted, before the exact embeddings put them in order.
+const OVERSAMPLING: f64 = 2.0;
+
+/// How hard a search looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Through the index: where there is a graph, it may miss some.
+    Index,
+    /// Every product that passes the filter.
+    Exact,
 }
 
 pub struct Engine {
@@ -48,12 +50,13 @@ impl Engine {
     /// Opens the engine's folder, making it where there is none.
     pub fn open(folder: &Path, embedding_width: usize) -> Result<Self, CatalogueError> {
         std::fs::create_dir_all(folder).map_err(failed)?;
-        let engine =
-            Self { folder: folder.to_owned(), config: config(embedding_width), shard: RwLock::new(None) };
+        let engine = Self {
+            folder: folder.to_owned(),
+            config: engine_config::with_width(embedding_width),
+            shard: RwLock::new(None),
+        };
         *engine.shard.write() = Some(engine.load()?);
-        for (field, schema) in
-            [(filter::CATEGORY, PayloadSchemaType::Keyword), (filter::PRICE, PayloadSchemaType::Float)]
-        {
+        for (field, schema) in filter::INDEXED {
             let index = CreateIndex {
                 field_name: filter::path(field),
                 field_schema: Some(PayloadFieldSchema::FieldType(schema)),
@@ -79,7 +82,7 @@ impl Engine {
     }
 
     /// Stores the products under their points; readers see each of them as a whole, before or after.
-    pub fn upsert(&self, products: &[(StoredProduct, Option<Tag>)]) -> Result<(), CatalogueError> {
+    pub fn upsert(&self, products: &[(StoredProduct, Option<PhotoTag>)]) -> Result<(), CatalogueError> {
         let points = products.iter().map(|(stored, tag)| to_point(stored, *tag)).collect::<Result<_, _>>()?;
         let points = PointInsertOperations::PointsList(points);
         self.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(points)))
@@ -146,24 +149,44 @@ impl Engine {
         }
     }
 
-    /// The `limit` best points that meet the filter, best first.
+    /// The embeddings of those of these points that exist.
+    pub fn embeddings(&self, points: &[Uuid]) -> Result<HashMap<Uuid, Vec<f32>>, CatalogueError> {
+        let ids: Vec<_> = points.iter().copied().map(PointId::Uuid).collect();
+        let vectors = WithVector::Selector(vec![SEMANTIC.to_owned()]);
+        let records = self.shard()?.retrieve(&ids, Some(false.into()), Some(vectors)).map_err(failed)?;
+        let embedding = |(id, vectors)| Some((uuid(id)?, embedding_of(vectors)?));
+        Ok(records.into_iter().map(|record| (record.id, record.vector)).filter_map(embedding).collect())
+    }
+
+    /// The `limit` best points that meet the filter, best first; the scores are exact.
     pub fn search(
         &self,
-        probe: Probe<'_>,
+        probe: &Probe,
         filter: Option<Filter>,
         limit: usize,
+        depth: Depth,
     ) -> Result<Vec<(Uuid, f32)>, CatalogueError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
         let query = match probe {
-            Probe::Meaning(embedding) => NamedQuery::new(VectorInternal::Dense(embedding.to_vec()), SEMANTIC),
+            Probe::Meaning(embedding) => NamedQuery::new(VectorInternal::Dense(embedding.clone()), SEMANTIC),
             Probe::Words(terms) => NamedQuery::new(VectorInternal::Sparse(sparse(terms)), LEXICAL),
+        };
+        let quantization = QuantizationSearchParams {
+            ignore: depth == Depth::Exact,
+            rescore: Some(true),
+            oversampling: Some(OVERSAMPLING),
+        };
+        let params = SearchParams {
+            exact: depth == Depth::Exact,
+            quantization: Some(quantization),
+            ..SearchParams::default()
         };
         let request = SearchRequest {
             query: QueryEnum::Nearest(query),
             filter,
-            params: None,
+            params: Some(params),
             limit,
             offset: 0,
             with_payload: None,
@@ -171,29 +194,28 @@ impl Engine {
             score_threshold: None,
         };
         let points = self.shard()?.search(request).map_err(failed)?;
-        Ok(points
-            .into_iter()
-            .filter_map(|point| match point.id {
-                PointId::Uuid(id) => Some((id, point.score)),
-                PointId::NumId(_) => None,
-            })
-            .collect())
+        Ok(points.into_iter().filter_map(|point| Some((uuid(point.id)?, point.score))).collect())
+    }
+
+    /// How many points that meet the filter each category has, in no particular order.
+    pub fn categories(&self, filter: Option<Filter>) -> Result<Vec<FacetCount>, CatalogueError> {
+        let request =
+            FacetRequest { key: filter::path(filter::CATEGORY), limit: CATEGORIES, filter, exact: true };
+        let count = |(value, count)| match value {
+            FacetValue::Keyword(value) => Some(FacetCount { value, count: count as u64 }),
+            _ => None,
+        };
+        let hits = self.shard()?.facet(request).map_err(failed)?.hits;
+        Ok(hits.into_iter().map(|hit| (hit.value, hit.count)).filter_map(count).collect())
     }
 }
 
-fn config(embedding_width: usize) -> EdgeConfig {
-    // Dot and not Cosine: embeddings have norm 1 already, and Cosine would normalise the stored ones once more, so that
-    // what comes back is not what was stored.
-    let semantic = EdgeVectorParams::builder(embedding_width, Distance::Dot).build();
-    let lexical = EdgeSparseVectorParams::builder().modifier(Modifier::Idf).build();
-    EdgeConfig::builder()
-        .vector(SEMANTIC, semantic)
-        .sparse_vector(LEXICAL, lexical)
-        .optimizers(EdgeOptimizersConfig {
-            indexing_threshold: Some(GRAPH_ABOVE_KB),
-            ..EdgeOptimizersConfig::default()
-        })
-        .build()
+/// This catalogue names all of its points by UUID.
+fn uuid(point: PointId) -> Option<Uuid> {
+    match point {
+        PointId::Uuid(id) => Some(id),
+        PointId::NumId(_) => None,
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> CatalogueError {
@@ -208,7 +230,7 @@ mod tests {
     use crate::catalogue::embedded::point::point_of;
 
     /// A listing with 2 MB of attributes: the engine's log begins a new file every 32 MB.
-    fn heavy(n: usize, title: &str) -> (StoredProduct, Option<Tag>) {
+    fn heavy(n: usize, title: &str) -> (StoredProduct, Option<PhotoTag>) {
         let id = format!("p{n}");
         let product = json!({"id": id, "title": title, "attributes": {"filler": "x".repeat(2_000_000)}});
         let product = serde_json::from_value(product).unwrap();

@@ -1,17 +1,30 @@
 //! The catalogue's filter in the engine's terms.
 
+use std::str::FromStr;
+
 use qdrant_edge::{
-    Condition, FieldCondition, Filter as EngineFilter, HasIdCondition, JsonPath, Match, PointId, Range,
-    external::ordered_float::OrderedFloat,
+    Condition, DateTimeWrapper, FieldCondition, Filter as EngineFilter, GeoPoint, GeoRadius, HasIdCondition,
+    JsonPath, Match, PayloadSchemaType, PointId, Range, external::ordered_float::OrderedFloat,
 };
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 use super::point::point_of;
-use crate::catalogue::Filter;
+use crate::catalogue::{CatalogueError, Filter};
 
-/// Fields of the product that filters use; the engine indexes them.
+/// Where the payload holds the category of a product.
 pub const CATEGORY: &str = "category";
-pub const PRICE: &str = "price";
+const PRICE: &str = "price";
+const LOCATION: &str = "location";
+const LISTED_AT: &str = "listed_at";
+
+/// Fields of the product that filters use, which the engine indexes.
+pub const INDEXED: [(&str, PayloadSchemaType); 4] = [
+    (CATEGORY, PayloadSchemaType::Keyword),
+    (PRICE, PayloadSchemaType::Float),
+    (LOCATION, PayloadSchemaType::Geo),
+    (LISTED_AT, PayloadSchemaType::Datetime),
+];
 
 /// Where the payload holds a field of the product.
 pub fn path(field: &str) -> JsonPath {
@@ -20,13 +33,10 @@ pub fn path(field: &str) -> JsonPath {
 }
 
 /// `None` where everything passes.
-pub fn to_engine(filter: &Filter) -> Option<EngineFilter> {
+pub fn to_engine(filter: &Filter) -> Result<Option<EngineFilter>, CatalogueError> {
     let mut must = Vec::new();
     if !filter.categories.is_empty() {
-        must.push(Condition::Field(FieldCondition::new_match(
-            path(CATEGORY),
-            Match::from(filter.categories.clone()),
-        )));
+        must.push(FieldCondition::new_match(path(CATEGORY), Match::from(filter.categories.clone())));
     }
     if filter.min_price.is_some() || filter.max_price.is_some() {
         let range = Range {
@@ -35,16 +45,28 @@ pub fn to_engine(filter: &Filter) -> Option<EngineFilter> {
             gte: filter.min_price.map(OrderedFloat),
             lte: filter.max_price.map(OrderedFloat),
         };
-        must.push(Condition::Field(FieldCondition::new_range(path(PRICE), range)));
+        must.push(FieldCondition::new_range(path(PRICE), range));
     }
+    if let Some(near) = filter.near {
+        let circle = GeoRadius {
+            center: GeoPoint { lon: OrderedFloat(near.centre.lon), lat: OrderedFloat(near.centre.lat) },
+            radius: OrderedFloat(near.radius_km * 1_000.0),
+        };
+        must.push(FieldCondition::new_geo_radius(path(LOCATION), circle));
+    }
+    if let Some(after) = filter.listed_after {
+        let range = Range { lt: None, gt: None, gte: Some(date(after)?), lte: None };
+        must.push(FieldCondition::new_datetime_range(path(LISTED_AT), range));
+    }
+    let must: Vec<_> = must.into_iter().map(Condition::Field).collect();
     let must_not: Vec<_> = (!filter.excluded.is_empty())
         .then(|| has_id(filter.excluded.iter().map(point_of)))
         .into_iter()
         .collect();
     if must.is_empty() && must_not.is_empty() {
-        return None;
+        return Ok(None);
     }
-    Some(EngineFilter { must: Some(must), must_not: Some(must_not), ..EngineFilter::default() })
+    Ok(Some(EngineFilter { must: Some(must), must_not: Some(must_not), ..EngineFilter::default() }))
 }
 
 /// Only these points.
@@ -54,4 +76,11 @@ pub fn only(points: impl IntoIterator<Item = Uuid>) -> EngineFilter {
 
 fn has_id(points: impl IntoIterator<Item = Uuid>) -> Condition {
     Condition::HasId(points.into_iter().map(PointId::Uuid).collect::<HasIdCondition>())
+}
+
+fn date(date: OffsetDateTime) -> Result<DateTimeWrapper, CatalogueError> {
+    let unusable = |error: String| CatalogueError::Engine(format!("it cannot compare with {date}: {error}"));
+    let text =
+        date.to_offset(UtcOffset::UTC).format(&Rfc3339).map_err(|error| unusable(error.to_string()))?;
+    DateTimeWrapper::from_str(&text).map_err(|error| unusable(error.to_string()))
 }

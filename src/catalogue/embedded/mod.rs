@@ -4,11 +4,12 @@
 //! - [`writer`]: the one thread that writes; [`journal`] makes [`change`]s durable before they are acknowledged
 //! - [`reader`]: answers; [`engine`] searches, [`directory`] knows ids and dates, [`thumbnails`] are files
 //!
-//! Memory: the engine maps its files, the directory takes about 200 bytes a product.
+//! Memory: the engine maps its files, the directory takes about 250 bytes a product.
 
 mod change;
 mod directory;
 mod engine;
+mod engine_config;
 mod engine_log;
 mod filter;
 mod folder;
@@ -29,7 +30,7 @@ use tokio::{
 
 use self::{
     change::Change,
-    directory::{Directory, Entry},
+    directory::Directory,
     engine::Engine,
     folder::Folder,
     journal::Journal,
@@ -37,7 +38,9 @@ use self::{
     thumbnails::Thumbnails,
     writer::{QUEUE, Request, Writer},
 };
-use super::{Catalogue, CatalogueError, Hit, Product, ProductId, Retrieval, StoredProduct};
+use super::{
+    Catalogue, CatalogueError, FacetCount, Filter, Hit, Index, Probe, Product, ProductId, StoredProduct,
+};
 
 /// How far an embedding's L2 norm may be from 1: float16 models are within 1e-3.
 const NORM_TOLERANCE: f32 = 1e-2;
@@ -70,8 +73,7 @@ impl EmbeddedCatalogue {
         let engine = Engine::open(&folder.engine(), embedding_width)?;
         let mut directory = Directory::default();
         engine.scan(|stored| {
-            let entry = Entry::new(&stored.payload.product, stored.payload.thumbnail);
-            directory.insert(stored.point, entry);
+            directory.insert(stored.point, &stored.payload.product, stored.payload.thumbnail);
         })?;
         let (journal, unflushed) =
             Journal::open(&folder.journal()).map_err(|error| unreadable("journal", error))?;
@@ -106,6 +108,13 @@ impl EmbeddedCatalogue {
         spawn_blocking(move || question(&reader))
             .await
             .map_err(|error| CatalogueError::Engine(error.to_string()))?
+    }
+
+    fn check_probe(&self, probe: &Probe) -> Result<(), CatalogueError> {
+        match probe {
+            Probe::Meaning(embedding) => self.check(embedding, "the query"),
+            Probe::Words(_) => Ok(()),
+        }
     }
 
     fn check(&self, embedding: &[f32], whose: &str) -> Result<(), CatalogueError> {
@@ -147,6 +156,46 @@ fn keep_last_of_each_id(products: &mut Vec<StoredProduct>) {
 }
 
 #[async_trait]
+impl Index for EmbeddedCatalogue {
+    async fn search(&self, probe: &Probe, filter: &Filter, limit: usize) -> Result<Vec<Hit>, CatalogueError> {
+        self.check_probe(probe)?;
+        let (probe, filter) = (probe.clone(), filter.clone());
+        self.read(move |reader| reader.search(&probe, &filter, limit)).await
+    }
+
+    async fn newest(&self, filter: &Filter, limit: usize) -> Result<Vec<Hit>, CatalogueError> {
+        let filter = filter.clone();
+        self.read(move |reader| Ok(reader.newest(&filter, limit))).await
+    }
+
+    async fn score(&self, probe: &Probe, ids: &[ProductId]) -> Result<Vec<Option<f32>>, CatalogueError> {
+        self.check_probe(probe)?;
+        let (probe, ids) = (probe.clone(), ids.to_vec());
+        self.read(move |reader| reader.score(&probe, &ids)).await
+    }
+
+    async fn holders(&self, terms: &[u32], at_most: usize) -> Result<Vec<usize>, CatalogueError> {
+        let terms = terms.to_vec();
+        self.read(move |reader| reader.holders(&terms, at_most)).await
+    }
+
+    async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<Product>>, CatalogueError> {
+        let ids = ids.to_vec();
+        self.read(move |reader| reader.products(&ids)).await
+    }
+
+    async fn embeddings(&self, ids: &[ProductId]) -> Result<Vec<Option<Vec<f32>>>, CatalogueError> {
+        let ids = ids.to_vec();
+        self.read(move |reader| reader.embeddings(&ids)).await
+    }
+
+    async fn categories(&self, filter: &Filter) -> Result<Vec<FacetCount>, CatalogueError> {
+        let filter = filter.clone();
+        self.read(move |reader| reader.categories(&filter)).await
+    }
+}
+
+#[async_trait]
 impl Catalogue for EmbeddedCatalogue {
     async fn upsert(&self, mut products: Vec<StoredProduct>) -> Result<(), CatalogueError> {
         for stored in &products {
@@ -164,21 +213,8 @@ impl Catalogue for EmbeddedCatalogue {
         self.read(move |reader| reader.get(&ids)).await
     }
 
-    async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<Product>>, CatalogueError> {
-        let ids = ids.to_vec();
-        self.read(move |reader| reader.products(&ids)).await
-    }
-
     async fn delete(&self, id: &ProductId) -> Result<bool, CatalogueError> {
         self.change(Change::Delete(id.clone())).await
-    }
-
-    async fn retrieve(&self, retrieval: &Retrieval) -> Result<Vec<Hit>, CatalogueError> {
-        if let Some(embedding) = &retrieval.embedding {
-            self.check(embedding, "the query")?;
-        }
-        let retrieval = retrieval.clone();
-        self.read(move |reader| reader.retrieve(&retrieval)).await
     }
 
     async fn count(&self) -> Result<u64, CatalogueError> {

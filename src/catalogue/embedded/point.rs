@@ -7,8 +7,7 @@ use qdrant_edge::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::thumbnails::Tag;
-use crate::catalogue::{CatalogueError, Product, ProductId, StoredProduct, lexical::Terms};
+use crate::catalogue::{CatalogueError, PhotoTag, Product, ProductId, StoredProduct, lexical::Terms};
 
 /// The point's vector for the embedding.
 pub const SEMANTIC: &str = "semantic";
@@ -23,7 +22,7 @@ const POINT_NAMESPACE: Uuid = Uuid::from_u128(0x6d61_726b_6574_5eed_8a6e_6b00_00
 pub struct Payload {
     pub product: Product,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub thumbnail: Option<Tag>,
+    pub thumbnail: Option<PhotoTag>,
 }
 
 /// A point as it was read.
@@ -44,7 +43,10 @@ pub fn sparse(terms: &Terms) -> SparseVector {
     SparseVector { indices: terms.hashes.clone(), values: terms.weights.clone() }
 }
 
-pub fn to_point(stored: &StoredProduct, tag: Option<Tag>) -> Result<PointStructPersisted, CatalogueError> {
+pub fn to_point(
+    stored: &StoredProduct,
+    tag: Option<PhotoTag>,
+) -> Result<PointStructPersisted, CatalogueError> {
     let payload = serde_json::to_value(Payload { product: stored.product.clone(), thumbnail: tag }).map_err(
         |error| CatalogueError::Engine(format!("cannot write down {}: {error}", stored.product.id)),
     )?;
@@ -65,12 +67,14 @@ pub fn read_record(record: Record) -> Result<Stored, CatalogueError> {
     let payload = record.payload.map(|payload| payload.0).unwrap_or_default();
     let payload = serde_json::from_value(payload.into())
         .map_err(|error| unreadable(format!("is no product: {error}")))?;
-    let embedding = match record.vector {
-        Some(VectorStructInternal::Named(mut named)) => match named.remove(SEMANTIC) {
-            Some(VectorInternal::Dense(embedding)) => Some(embedding),
-            _ => None,
-        },
+    Ok(Stored { point, payload, embedding: embedding_of(record.vector) })
+}
+
+/// The embedding among a point's vectors.
+pub fn embedding_of(vectors: Option<VectorStructInternal>) -> Option<Vec<f32>> {
+    let Some(VectorStructInternal::Named(mut named)) = vectors else { return None };
+    match named.remove(SEMANTIC) {
+        Some(VectorInternal::Dense(embedding)) => Some(embedding),
         _ => None,
-    };
-    Ok(Stored { point, payload, embedding })
+    }
 }

@@ -1,20 +1,21 @@
 //! Answers from the engine, the directory and the thumbnails. Everything here blocks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use parking_lot::RwLock;
 use uuid::Uuid;
 
 use super::{
-    directory::Directory,
-    engine::{Engine, Probe},
+    directory::{Directory, Entry},
+    engine::{Depth, Engine},
     filter,
     folder::Folder,
     point::{Payload, Stored, point_of},
     thumbnails,
 };
 use crate::catalogue::{
-    CatalogueError, Filter, Hit, Product, ProductId, Retrieval, StoredProduct, lexical::Terms,
+    CatalogueError, FacetCount, Filter, Hit, Probe, Product, ProductId, StoredProduct, by_count,
+    lexical::Terms,
 };
 
 /// How often a product is read again because it was replaced between its payload and its thumbnail.
@@ -72,109 +73,28 @@ impl Reader {
         Ok(points.iter().map(|point| found.get(point).cloned()).collect())
     }
 
-    pub fn retrieve(&self, retrieval: &Retrieval) -> Result<Vec<Hit>, CatalogueError> {
-        let Retrieval { embedding, words, filter, limit } = retrieval;
-        let terms = words.as_deref().map(Terms::of_query);
-        let meaning = embedding.as_deref().map(Probe::Meaning);
-        match (meaning, &terms) {
-            (None, None) => {
-                let directory = self.directory.read();
-                let hit = |id: &ProductId| Hit { id: id.clone(), semantic: None, lexical: None };
-                Ok(directory.newest(filter, *limit).map(hit).collect())
-            }
-            (Some(meaning), None) => {
-                let hit = |(id, cosine)| Hit { id, semantic: Some(cosine), lexical: None };
-                Ok(self
-                    .best(meaning, filter, *limit)?
-                    .into_iter()
-                    .map(|(_, id, score)| hit((id, score)))
-                    .collect())
-            }
-            (None, Some(terms)) => {
-                let hit = |(id, bm25)| Hit { id, semantic: None, lexical: Some(bm25) };
-                Ok(self
-                    .best_by_words(terms, filter, *limit)?
-                    .into_iter()
-                    .map(|(_, id, score)| hit((id, score)))
-                    .collect())
-            }
-            (Some(meaning), Some(terms)) => self.union(meaning, terms, filter, *limit),
-        }
+    pub fn embeddings(&self, ids: &[ProductId]) -> Result<Vec<Option<Vec<f32>>>, CatalogueError> {
+        let points: Vec<Uuid> = ids.iter().map(point_of).collect();
+        let mut found = self.engine.embeddings(&points)?;
+        Ok(points.iter().map(|point| found.remove(point)).collect())
     }
 
-    fn union(
-        &self,
-        meaning: Probe<'_>,
-        terms: &Terms,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Hit>, CatalogueError> {
-        let near = self.best(meaning, filter, limit)?;
-        let matching = self.best_by_words(terms, filter, limit)?;
-
-        let mut cosines: HashMap<Uuid, f32> = near.iter().map(|(point, _, score)| (*point, *score)).collect();
-        let mut bm25s: HashMap<Uuid, f32> =
-            matching.iter().map(|(point, _, score)| (*point, *score)).collect();
-        self.complete(&mut cosines, meaning, matching.iter().map(|(point, ..)| *point))?;
-        // A list that is not full holds every product with a word in common: whoever is not on it has 0.
-        if matching.len() == limit {
-            self.complete(&mut bm25s, Probe::Words(terms), near.iter().map(|(point, ..)| *point))?;
-        }
-
-        let ids: BTreeMap<ProductId, Uuid> =
-            near.into_iter().chain(matching).map(|(point, id, _)| (id, point)).collect();
-        Ok(ids
-            .into_iter()
-            // A product without a cosine was removed between the two searches.
-            .filter_map(|(id, point)| {
-                let semantic = Some(*cosines.get(&point)?);
-                Some(Hit { id, semantic, lexical: Some(bm25s.get(&point).copied().unwrap_or(0.0)) })
-            })
-            .collect())
+    pub fn newest(&self, filter: &Filter, limit: usize) -> Vec<Hit> {
+        self.directory.read().newest(filter, limit).map(|entry| hit(entry, 0.0)).collect()
     }
 
-    /// Adds the exact scores of those points that have none yet.
-    fn complete(
-        &self,
-        scores: &mut HashMap<Uuid, f32>,
-        probe: Probe<'_>,
-        points: impl Iterator<Item = Uuid>,
-    ) -> Result<(), CatalogueError> {
-        let missing: Vec<Uuid> = points.filter(|point| !scores.contains_key(point)).collect();
-        if !missing.is_empty() {
-            let count = missing.len();
-            scores.extend(self.engine.search(probe, Some(filter::only(missing)), count)?);
-        }
-        Ok(())
-    }
-
-    fn best_by_words(
-        &self,
-        terms: &Terms,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<(Uuid, ProductId, f32)>, CatalogueError> {
-        if terms.is_empty() { Ok(Vec::new()) } else { self.best(Probe::Words(terms), filter, limit) }
-    }
-
-    /// The `limit` best, best first, equal scores in the order of their ids.
-    ///
     /// The engine cuts a run of equal scores where it likes. So one more than wanted is asked for; where that one is equal
     /// to the last wanted, the run goes on beyond what was read, and twice as many are asked for.
-    fn best(
-        &self,
-        probe: Probe<'_>,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<(Uuid, ProductId, f32)>, CatalogueError> {
+    pub fn search(&self, probe: &Probe, filter: &Filter, limit: usize) -> Result<Vec<Hit>, CatalogueError> {
         let stored = self.directory.read().len();
         let limit = limit.min(stored);
-        if limit == 0 {
+        if limit == 0 || matches!(probe, Probe::Words(terms) if terms.is_empty()) {
             return Ok(Vec::new());
         }
+        let filter = filter::to_engine(filter)?;
         let mut depth = limit + 1;
         let found = loop {
-            let found = self.engine.search(probe, filter::to_engine(filter), depth)?;
+            let found = self.engine.search(probe, filter.clone(), depth, Depth::Index)?;
             let run_is_cut = found.len() == depth
                 && found.last().map(|(_, score)| *score) == found.get(limit - 1).map(|(_, s)| *s);
             if !run_is_cut || depth > stored {
@@ -183,13 +103,45 @@ impl Reader {
             depth *= 2;
         };
         let directory = self.directory.read();
-        let mut best: Vec<_> = found
-            .into_iter()
-            .filter_map(|(point, score)| Some((point, directory.get(point)?.id.clone(), score)))
-            .collect();
+        let mut best: Vec<Hit> =
+            found.into_iter().filter_map(|(point, score)| Some(hit(directory.get(point)?, score))).collect();
         drop(directory);
-        best.sort_by(|(_, a_id, a), (_, b_id, b)| b.total_cmp(a).then_with(|| a_id.cmp(b_id)));
+        best.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
         best.truncate(limit);
         Ok(best)
     }
+
+    pub fn score(&self, probe: &Probe, ids: &[ProductId]) -> Result<Vec<Option<f32>>, CatalogueError> {
+        let points: Vec<Uuid> = ids.iter().map(point_of).collect();
+        let is_empty = matches!(probe, Probe::Words(terms) if terms.is_empty());
+        let found: HashMap<Uuid, f32> = if points.is_empty() || is_empty {
+            HashMap::new()
+        } else {
+            let only = filter::only(points.iter().copied());
+            self.engine.search(probe, Some(only), points.len(), Depth::Exact)?.into_iter().collect()
+        };
+        let directory = self.directory.read();
+        let score = |point: &Uuid| match probe {
+            Probe::Meaning(_) => found.get(point).copied(),
+            // Only products with a word in common are found.
+            Probe::Words(_) => directory.get(*point).map(|_| found.get(point).copied().unwrap_or_default()),
+        };
+        Ok(points.iter().map(score).collect())
+    }
+
+    pub fn holders(&self, terms: &[u32], at_most: usize) -> Result<Vec<usize>, CatalogueError> {
+        let holders = |term: &u32| {
+            let probe = Probe::Words(Terms::from_iter([*term]));
+            Ok(self.engine.search(&probe, None, at_most, Depth::Index)?.len())
+        };
+        terms.iter().map(holders).collect()
+    }
+
+    pub fn categories(&self, filter: &Filter) -> Result<Vec<FacetCount>, CatalogueError> {
+        Ok(by_count(self.engine.categories(filter::to_engine(filter)?)?))
+    }
+}
+
+fn hit(entry: &Entry, score: f32) -> Hit {
+    Hit { id: entry.id.clone(), score, facts: entry.facts }
 }

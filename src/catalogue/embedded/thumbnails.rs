@@ -9,23 +9,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::folder::sync_path;
+use crate::catalogue::PhotoTag;
 
 /// Files that are waited for at the same time.
 const SYNCING_AT_ONCE: usize = 16;
-
-/// Which thumbnail of a product: the CRC-32 of the JPEG.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tag(u32);
-
-impl Tag {
-    pub fn of(jpeg: &[u8]) -> Self {
-        Self(crc32fast::hash(jpeg))
-    }
-}
 
 #[derive(Debug)]
 pub struct Thumbnails {
@@ -41,7 +31,7 @@ impl Thumbnails {
     }
 
     /// `tag` is that of `jpeg`.
-    pub fn write(&mut self, point: Uuid, tag: Tag, jpeg: &[u8]) -> io::Result<()> {
+    pub fn write(&mut self, point: Uuid, tag: PhotoTag, jpeg: &[u8]) -> io::Result<()> {
         let path = file(&self.folder, point, tag);
         if let Some(shelf) = path.parent() {
             fs::create_dir_all(shelf)?;
@@ -52,7 +42,7 @@ impl Thumbnails {
     }
 
     /// Removes a thumbnail that no product has any more. One that stays behind wastes space and nothing else.
-    pub fn remove(&mut self, point: Uuid, tag: Tag) {
+    pub fn remove(&mut self, point: Uuid, tag: PhotoTag) {
         let path = file(&self.folder, point, tag);
         self.unsynced.remove(&path);
         if let Err(error) = fs::remove_file(&path)
@@ -88,7 +78,7 @@ fn sync_together(paths: &[impl AsRef<Path> + Sync]) -> io::Result<()> {
 }
 
 /// The thumbnail, or `None` where it is gone because the product was replaced or removed in the meantime.
-pub fn read(folder: &Path, point: Uuid, tag: Tag) -> io::Result<Option<Vec<u8>>> {
+pub fn read(folder: &Path, point: Uuid, tag: PhotoTag) -> io::Result<Option<Vec<u8>>> {
     match fs::read(file(folder, point, tag)) {
         Ok(jpeg) => Ok(Some(jpeg)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -97,7 +87,7 @@ pub fn read(folder: &Path, point: Uuid, tag: Tag) -> io::Result<Option<Vec<u8>>>
 }
 
 /// 256 shelves keep the folders short where there are a million products.
-fn file(folder: &Path, point: Uuid, tag: Tag) -> PathBuf {
+fn file(folder: &Path, point: Uuid, tag: PhotoTag) -> PathBuf {
     let point = point.simple().to_string();
     folder.join(&point[..2]).join(format!("{point}-{:08x}.jpg", tag.0))
 }

@@ -6,13 +6,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     change::Change,
-    directory::Entry,
     journal::{AppendError, Journal},
     point::point_of,
     reader::Reader,
-    thumbnails::{Tag, Thumbnails},
+    thumbnails::Thumbnails,
 };
-use crate::catalogue::{CatalogueError, ProductId, StoredProduct};
+use crate::catalogue::{CatalogueError, PhotoTag, ProductId, StoredProduct};
 
 /// Changes that may wait for the writer; whoever comes after them waits to queue.
 pub const QUEUE: usize = 256;
@@ -133,13 +132,13 @@ impl Writer {
         Ok(())
     }
 
-    fn keep_thumbnail(&mut self, stored: &StoredProduct) -> Result<Option<Tag>, CatalogueError> {
+    fn keep_thumbnail(&mut self, stored: &StoredProduct) -> Result<Option<PhotoTag>, CatalogueError> {
         let Some(jpeg) = &stored.thumbnail else { return Ok(None) };
         let point = point_of(&stored.product.id);
-        let tag = Tag::of(jpeg);
+        let tag = PhotoTag::of(jpeg);
         // A listing that changes mostly keeps its photo, and writing a file anew takes 20 times as long as all the rest.
         let is_there =
-            self.reader.directory.read().get(point).is_some_and(|entry| entry.thumbnail == Some(tag));
+            self.reader.directory.read().get(point).is_some_and(|entry| entry.facts.photo == Some(tag));
         if self.replaying || !is_there {
             self.thumbnails
                 .write(point, tag, jpeg)
@@ -148,11 +147,11 @@ impl Writer {
         Ok(Some(tag))
     }
 
-    fn enter(&mut self, stored: &StoredProduct, tag: Option<Tag>) {
+    fn enter(&mut self, stored: &StoredProduct, tag: Option<PhotoTag>) {
         let point = point_of(&stored.product.id);
         let mut directory = self.reader.directory.write();
-        let unused = directory.get(point).and_then(|entry| entry.thumbnail).filter(|old| Some(*old) != tag);
-        directory.insert(point, Entry::new(&stored.product, tag));
+        let unused = directory.get(point).and_then(|entry| entry.facts.photo).filter(|old| Some(*old) != tag);
+        directory.insert(point, &stored.product, tag);
         drop(directory);
         if let Some(unused) = unused {
             self.thumbnails.remove(point, unused);
@@ -166,7 +165,7 @@ impl Writer {
         }
         self.reader.engine.delete(point)?;
         let removed = self.reader.directory.write().remove(point);
-        if let Some(tag) = removed.and_then(|entry| entry.thumbnail) {
+        if let Some(tag) = removed.and_then(|entry| entry.facts.photo) {
             self.thumbnails.remove(point, tag);
         }
         Ok(true)

@@ -1,0 +1,62 @@
+//! How the engine keeps embeddings and words: what is in memory, what is on disk, and when a graph is built.
+
+use qdrant_edge::{
+    Distance, EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParams, EdgeVectorParams, HnswIndexConfig,
+    Modifier, ScalarQuantizationConfig, ScalarType,
+};
+
+use super::point::{LEXICAL, SEMANTIC};
+
+/// Embeddings of a segment above which the engine builds a graph (HNSW, Malkov & Yashunin 2016), in kB of float32:
+/// 13,000 listings of width 384. Below it a scan answers in milliseconds and is exact.
+const GRAPH_ABOVE_KB: usize = 20_000;
+/// Filters that keep fewer embeddings than this, in kB, are scanned even where there is a graph.
+const SCAN_BELOW_KB: usize = 10_000;
+/// Links of a point in the graph's lower layers are twice this.
+const LINKS: usize = 16;
+/// Neighbours weighed when a point is linked. More find better neighbours and take longer.
+const EF_CONSTRUCT: usize = 128;
+/// Share of a dimension's values that the 8 bits are spread over; the few beyond are clipped.
+const QUANTILE: f32 = 0.995;
+/// Embeddings of one segment, in kB, above which segments are no longer merged. A search visits segments one after the
+/// other, so few large ones answer sooner than many small ones.
+const LARGEST_SEGMENT_KB: usize = 4_000_000;
+/// Segments that merging aims at.
+const SEGMENTS: usize = 2;
+
+/// For embeddings of this width.
+pub fn with_width(embedding_width: usize) -> EdgeConfig {
+    let int8 = ScalarQuantizationConfig {
+        r#type: ScalarType::Int8,
+        quantile: Some(QUANTILE),
+        always_ram: Some(true),
+    };
+    // Dot and not Cosine: embeddings have norm 1 already, and Cosine would normalise the stored ones once more, so that
+    // what comes back is not what was stored. The graph compares in int8, in memory; the exact embeddings are on disk
+    // and put in order what the graph found.
+    let semantic = EdgeVectorParams::builder(embedding_width, Distance::Dot)
+        .on_disk(true)
+        .quantization_config(int8.into())
+        .build();
+    let lexical = EdgeSparseVectorParams::builder().on_disk(true).modifier(Modifier::Idf).build();
+    let graph = HnswIndexConfig {
+        m: LINKS,
+        ef_construct: EF_CONSTRUCT,
+        full_scan_threshold: SCAN_BELOW_KB,
+        max_indexing_threads: 0,
+        on_disk: Some(false),
+        payload_m: None,
+        inline_storage: None,
+    };
+    EdgeConfig::builder()
+        .vector(SEMANTIC, semantic)
+        .sparse_vector(LEXICAL, lexical)
+        .hnsw_config(graph)
+        .optimizers(EdgeOptimizersConfig {
+            indexing_threshold: Some(GRAPH_ABOVE_KB),
+            max_segment_size: Some(LARGEST_SEGMENT_KB),
+            default_segment_number: Some(SEGMENTS),
+            ..EdgeOptimizersConfig::default()
+        })
+        .build()
+}
