@@ -108,16 +108,10 @@ pub const WORD_FIT: FitConfig = FitConfig {
     ..TEXT_FIT
 };
 
-/// The upper blocks of the photo network.
-pub const IMAGE_FIT: FitConfig = FitConfig {
-    epochs: 12,
-    batch_size: 64,
-    learning_rate: 3e-4,
-    schedule: Schedule::TwoCycles,
-    weight_decay: 5e-2,
-    patience: 12,
-    ..TEXT_FIT
-};
+/// The upper blocks of the photo network. A second cycle of six epochs only fits the training photos better: its validation
+/// loss ended above that of the first.
+pub const IMAGE_FIT: FitConfig =
+    FitConfig { epochs: 6, batch_size: 64, learning_rate: 3e-4, weight_decay: 5e-2, patience: 6, ..TEXT_FIT };
 
 /// Augmented views of each training photo.
 pub const VIEWS: u32 = 2;

@@ -77,7 +77,7 @@ impl Checkpoints {
         self.remove(&aside)
     }
 
-    /// The last checkpoint: progress, network, best network, optimiser. `network` and `optimizer` give the shape.
+    /// The last checkpoint: progress, network in training, best network at rest, optimiser. `network` and `optimizer` give the shape.
     ///
     /// # Errors
     /// It is damaged, or of another training than `config` and `examples` describe.
@@ -100,7 +100,7 @@ impl Checkpoints {
             self.folder.display()
         );
         let damaged = || format!("the checkpoint {} is damaged", current.display());
-        let best = network.clone().try_load_file(current.join(BEST)).with_context(damaged)?;
+        let best = network.clone().try_load_file(current.join(BEST)).with_context(damaged)?.valid();
         let network = network.try_load_file(current.join(NETWORK)).with_context(damaged)?;
         let optimizer = optimizer.load(current.join(OPTIMIZER)).with_context(damaged)?;
         Ok((progress, network, best, optimizer))

@@ -24,8 +24,6 @@ pub enum Schedule {
     Cosine,
     /// Up in the first tenth, then down to zero along a half cosine (after Smith and Topin 2018)
     OneCycle,
-    /// Two one-cycle trainings after each other (warm restarts, Loshchilov and Hutter 2017)
-    TwoCycles,
     /// Times 0.6 every two epochs
     Step,
 }
@@ -54,7 +52,6 @@ impl Schedule {
             Self::Constant => 1.0,
             Self::Cosine => half_cosine(done),
             Self::OneCycle => one_cycle(done),
-            Self::TwoCycles => one_cycle(2.0 * done % 1.0),
             Self::Step => STEP_FACTOR.powi((step / epoch_steps.max(1) / STEP_EPOCHS) as i32),
         }
     }
@@ -72,11 +69,6 @@ mod tests {
     #[test]
     fn one_cycle_rises_to_its_highest_rate_and_falls_to_zero() {
         assert_eq!(shares(Schedule::OneCycle, &[0, 5, 10, 55, 100]), [0.04, 0.52, 1.0, 0.5, 0.0]);
-    }
-
-    #[test]
-    fn two_cycles_begin_again_half_way() {
-        assert_eq!(shares(Schedule::TwoCycles, &[0, 5, 50, 55]), [0.04, 1.0, 0.04, 1.0]);
     }
 
     #[test]
