@@ -7,4 +7,5 @@ pub mod learn;
 pub mod model_card;
 pub mod networks;
 pub mod onnx;
+pub mod quantise;
 pub mod weights;

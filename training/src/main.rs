@@ -1,4 +1,4 @@
-//! `marketrank-train prepare | train | export | evaluate`
+//! `marketrank-train prepare | train | export | quantize | evaluate`
 
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use marketrank_train::{
     evaluate::report::{EvaluateArgs, evaluate},
     export::{ExportArgs, export},
     learn::run::{TrainArgs, train},
+    quantise::{QuantizeArgs, quantize},
 };
 
 /// Makes the models of marketrank from a marketplace's own listings.
@@ -28,6 +29,8 @@ enum Command {
     Train(Box<TrainArgs>),
     /// Write the trained models as ONNX, calibrated and measured
     Export(Box<ExportArgs>),
+    /// Add int8 to the exported models, calibrated on training listings and measured
+    Quantize(Box<QuantizeArgs>),
     /// Measure models on the test split
     Evaluate(EvaluateArgs),
 }
@@ -56,6 +59,7 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Train(args) => train(&args),
         Command::Export(args) => export(&args),
+        Command::Quantize(args) => quantize(&args),
         Command::Evaluate(args) => evaluate(&args),
     }
 }
