@@ -1,5 +1,6 @@
 //! `marketrank-train`: from a marketplace's CSV and photos to the three ONNX models the server runs.
 
+pub mod baselines;
 pub mod data;
 pub mod evaluate;
 pub mod export;

@@ -1,4 +1,4 @@
-//! `marketrank-train prepare | train | export | quantize | evaluate`
+//! `marketrank-train prepare | train | export | quantize | baseline | evaluate`
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use marketrank::telemetry::{self, LogFormat};
 use marketrank_train::{
+    baselines::{BaselineArgs, baseline},
     data::{prepare, prepare::Args as PrepareArgs},
     evaluate::report::{EvaluateArgs, evaluate},
     export::{ExportArgs, export},
@@ -31,6 +32,8 @@ enum Command {
     Export(Box<ExportArgs>),
     /// Add int8 to the exported models, calibrated on training listings and measured
     Quantize(Box<QuantizeArgs>),
+    /// Train and measure a classical model, for comparison
+    Baseline(BaselineArgs),
     /// Measure models on the test split
     Evaluate(EvaluateArgs),
 }
@@ -60,6 +63,7 @@ fn run(command: Command) -> Result<()> {
         Command::Train(args) => train(&args),
         Command::Export(args) => export(&args),
         Command::Quantize(args) => quantize(&args),
+        Command::Baseline(args) => baseline(&args),
         Command::Evaluate(args) => evaluate(&args),
     }
 }

@@ -17,6 +17,7 @@ use super::{
     speed,
 };
 use crate::{
+    baselines,
     data::{CleanTable, Split},
     learn::{backbone::WeightsArgs, corpus::Corpus, features::FeatureStore, run::CommonArgs},
 };
@@ -101,6 +102,9 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     }
     println!("test split of {}, models {}", args.common.clean.display(), manifest.version);
     println!("{evaluation}");
+    for result in baselines::results(&args.common.runs, &table.sha256)? {
+        println!("{result}");
+    }
     ensure!(
         manifest.data_sha256 == table.sha256,
         "the models were made from another table (data_sha256 differs), so listings they were trained on may be among \
