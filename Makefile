@@ -9,7 +9,7 @@ LISTEN ?= 127.0.0.1:8080
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: help run test setup build weights sample prepare train export evaluate import openapi clean
+.PHONY: help run test setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ train: prepare weights ## Train the three models on the prepared listings
 
 export: prepare weights ## Write the trained models to models/
 	$(MARKETRANK_TRAIN) export --clean $(CLEAN)
+
+quantize: prepare weights ## Add int8 models to models/, measured as export does
+	$(MARKETRANK_TRAIN) quantize --clean $(CLEAN)
 
 evaluate: prepare ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
 	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN)

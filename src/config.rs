@@ -5,6 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, thread::available_parallelism, time::D
 use clap::Args;
 
 use crate::{
+    artefacts::PrecisionChoice,
     inference::{Device, InferenceOptions},
     preprocess::PhotoLimits,
 };
@@ -49,6 +50,11 @@ pub struct ModelConfig {
     /// `auto` takes CUDA where there is one and says in the log why not; `cuda` refuses to start without
     #[arg(long, env = "MARKETRANK_DEVICE", value_enum, default_value_t)]
     pub device: Device,
+
+    /// `auto` takes int8 on the CPU where the models come in it, which is faster for a little accuracy (the model card says how
+    /// little), and a float on CUDA; the others demand one
+    #[arg(long, env = "MARKETRANK_PRECISION", value_enum, default_value_t)]
+    pub precision: PrecisionChoice,
 
     /// Sessions of each model. More answer more requests at once, each more slowly, and each holds its own weights
     #[arg(long, env = "MARKETRANK_WORKERS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -105,6 +111,7 @@ impl ModelConfig {
         let cores = available_parallelism().map_or(1, usize::from);
         let workers = usize::from(self.workers);
         InferenceOptions {
+            precision: self.precision,
             workers,
             threads: self.threads.map_or((cores / workers).max(1), usize::from),
             max_batch: usize::from(self.max_batch),

@@ -15,7 +15,7 @@ use crate::{
     artefacts::Artefacts,
     catalogue::{Catalogue, embedded::EmbeddedCatalogue},
     config::{CatalogueConfig, ModelConfig, ServeConfig},
-    inference::{Inference, Runtime},
+    inference::{Inference, Model, Runtime},
     intake::Intake,
 };
 
@@ -67,6 +67,10 @@ pub async fn check(models: &ModelConfig, catalogue: &CatalogueConfig) -> anyhow:
         manifest.subcategories.len(),
         manifest.embedding_width
     );
+    for model in Model::ALL {
+        let variant = inference.variant(model);
+        println!("{:10} {} from {}", model.name(), variant.precision.name(), variant.file.file);
+    }
     let opened = open_catalogue(catalogue, &inference)?;
     println!("catalogue  {} products in {}", opened.count().await?, catalogue.data_dir.display());
     opened.close().await?;
@@ -83,6 +87,7 @@ pub fn open_models(config: &ModelConfig) -> anyhow::Result<Arc<Inference>> {
         version = inference.manifest().version,
         workers = options.workers,
         threads = options.threads,
+        precision = %Model::ALL.map(|model| inference.variant(model).precision.name()).join(" "),
         "the models are loaded"
     );
     Ok(Arc::new(inference))

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Precision;
+
 /// The only manifest layout this build reads. A change that an older reader would misunderstand raises it.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The file beside the models that says what they are. Written by `marketrank-train export`, read at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -63,23 +65,30 @@ pub struct Models {
     pub combined: ModelEntry,
 }
 
-/// What one model file is and how to read its answers.
+/// What a model reads, and the files it can be run from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
-    /// The ONNX file.
-    #[serde(flatten)]
-    pub file: FileEntry,
     /// Networks under the heads, for people (`efficientnet_lite2`, `minilm-l6`, or both with a `+`).
     pub backbone: String,
-    /// Precision of the stored weights: `float32`, `float16` or `int8`.
-    pub precision: String,
     /// The `image` input, where the model has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageInput>,
     /// The `input_ids` and `attention_mask` inputs, where the model has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<TextInput>,
+    /// The same network in one precision or several, each once. Their embeddings lie in one space.
+    pub variants: Vec<Variant>,
+}
+
+/// One model file and how to read its answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    pub precision: Precision,
+    /// The ONNX file.
+    #[serde(flatten)]
+    pub file: FileEntry,
     /// Logits are divided by this before the softmax (Guo et al. 2017, temperature scaling, fitted on the validation split).
     pub temperature: f32,
     /// Confidence under which a person should look: above it the validation split is 95 % right.
@@ -139,18 +148,28 @@ impl Manifest {
             if entry.image.is_some() != reads_photo || entry.text.is_some() != reads_text {
                 return Err(format!("the inputs of the {name} model are not those of a {name} model"));
             }
-            if !(entry.temperature > 0.0 && entry.temperature.is_finite()) {
-                return Err(format!("the temperature of the {name} model is {}", entry.temperature));
+            if entry.variants.is_empty() {
+                return Err(format!("it names no file of the {name} model"));
+            }
+            let temperatures = entry.variants.iter().map(|variant| variant.temperature);
+            if let Some(bad) = temperatures.into_iter().find(|t| !(*t > 0.0 && t.is_finite())) {
+                return Err(format!("a temperature of the {name} model is {bad}"));
             }
         }
         // A listing is preprocessed once, whichever models read it.
         if image.image != combined.image || text.text != combined.text {
             return Err("the combined model reads photos or texts of another size than the other two".into());
         }
-        let entries = [&self.tokenizer, &image.file, &text.file, &combined.file];
-        match entries.iter().find(|e| e.file.is_empty() || e.file.contains(['/', '\\'])) {
+        match self.files().find(|e| e.file.is_empty() || e.file.contains(['/', '\\'])) {
             Some(entry) => Err(format!("{:?} is not the name of a file in its folder", entry.file)),
             None => Ok(()),
         }
+    }
+
+    /// Every file it vouches for.
+    pub fn files(&self) -> impl Iterator<Item = &FileEntry> {
+        let Models { image, text, combined } = &self.models;
+        let variants = [image, text, combined].into_iter().flat_map(|entry| &entry.variants);
+        std::iter::once(&self.tokenizer).chain(variants.map(|variant| &variant.file))
     }
 }

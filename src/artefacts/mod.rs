@@ -1,6 +1,7 @@
 //! The artefact folder (`models/`): the manifest and the files it vouches for, verified before anything uses them.
 
 mod manifest;
+mod precision;
 
 use std::{
     fs::File,
@@ -11,8 +12,9 @@ use std::{
 use sha2::{Digest, Sha256};
 
 pub use manifest::{
-    FORMAT, FileEntry, ImageInput, Manifest, Metrics, ModelEntry, Models, Subcategory, TextInput,
+    FORMAT, FileEntry, ImageInput, Manifest, Metrics, ModelEntry, Models, Subcategory, TextInput, Variant,
 };
+pub use precision::{Precision, PrecisionChoice};
 
 /// Name of the manifest inside the artefact folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -49,10 +51,7 @@ impl Artefacts {
         manifest.validate().map_err(refuse)?;
 
         let artefacts = Self { folder, manifest };
-        let Models { image, text, combined } = &artefacts.manifest.models;
-        for entry in [&artefacts.manifest.tokenizer, &image.file, &text.file, &combined.file] {
-            artefacts.verify(entry)?;
-        }
+        artefacts.manifest.files().try_for_each(|entry| artefacts.verify(entry))?;
         Ok(artefacts)
     }
 

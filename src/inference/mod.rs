@@ -10,7 +10,7 @@ mod session;
 use std::{sync::Arc, time::Instant};
 
 use crate::{
-    artefacts::{Artefacts, Manifest, ModelEntry},
+    artefacts::{Artefacts, MANIFEST, Manifest, ModelEntry, PrecisionChoice, Variant},
     preprocess::{Letterbox, PhotoTensor, TextEncoder, TextEncoderError, Tokens},
 };
 
@@ -23,6 +23,8 @@ pub use session::{Example, ModelSession};
 /// How many threads and requests the models may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InferenceOptions {
+    /// Which of a model's files is run.
+    pub precision: PrecisionChoice,
     /// Sessions of each model, each with its own worker thread.
     pub workers: usize,
     /// Threads ONNX Runtime uses inside one session.
@@ -38,9 +40,15 @@ pub struct Inference {
     manifest: Arc<Manifest>,
     letterbox: Letterbox,
     text_encoder: TextEncoder,
-    image: Pool,
-    text: Pool,
-    combined: Pool,
+    image: Served,
+    text: Served,
+    combined: Served,
+}
+
+/// A model that runs, and the manifest's entry of the file it runs from.
+struct Served {
+    variant: Variant,
+    pool: Pool,
 }
 
 /// Which of the three models answered.
@@ -75,6 +83,10 @@ pub enum StartError {
     Model { file: String, reason: String },
     #[error("{file} is not the model the manifest describes: {reason}; export the models again")]
     Shape { file: String, reason: String },
+    #[error(
+        "--precision {asked} was demanded, but the manifest has the {model} model only as {present}; `marketrank-train quantize` makes int8, or use --precision auto"
+    )]
+    Precision { asked: &'static str, model: &'static str, present: String },
     #[error("tokenizer.json does not load: {0}; restore the file or export the models again")]
     Tokenizer(#[from] TextEncoderError),
     #[error("a worker thread cannot be started: {0}")]
@@ -110,28 +122,43 @@ impl Inference {
         let models = &manifest.models;
         let (Some(image_input), Some(text_input)) = (models.combined.image, models.combined.text) else {
             let reason = "the combined model has no image or no text input".into();
-            return Err(StartError::Shape { file: models.combined.file.file.clone(), reason });
+            return Err(StartError::Shape { file: MANIFEST.into(), reason });
         };
-        let pool = |model| {
+        let served = |model| -> Result<Served, StartError> {
             let entry = manifest.model(model);
+            let variant =
+                entry.pick(options.precision, runtime.on_cuda()).ok_or_else(|| StartError::Precision {
+                    asked: options.precision.name(),
+                    model: model.name(),
+                    present: entry.precisions(),
+                })?;
             let sessions = (0..options.workers.max(1))
-                .map(|_| ModelSession::open(runtime, artefacts, entry, options.threads))
+                .map(|_| ModelSession::open(runtime, artefacts, entry, variant, options.threads))
                 .collect::<Result<_, _>>()?;
-            Pool::start(model, sessions, options.max_batch.max(1), options.queue.max(1))
-                .map_err(StartError::from)
+            let pool = Pool::start(model, sessions, options.max_batch.max(1), options.queue.max(1))?;
+            Ok(Served { variant: variant.clone(), pool })
         };
         Ok(Self {
             letterbox: Letterbox::new(image_input),
             text_encoder: TextEncoder::from_file(&artefacts.path(&manifest.tokenizer), text_input)?,
-            image: pool(Model::Image)?,
-            text: pool(Model::Text)?,
-            combined: pool(Model::Combined)?,
+            image: served(Model::Image)?,
+            text: served(Model::Text)?,
+            combined: served(Model::Combined)?,
             manifest,
         })
     }
 
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
+    }
+
+    /// The manifest's entry of the file that a model runs from.
+    pub fn variant(&self, model: Model) -> &Variant {
+        match model {
+            Model::Image => &self.image.variant,
+            Model::Text => &self.text.variant,
+            Model::Combined => &self.combined.variant,
+        }
     }
 
     pub fn letterbox(&self) -> Letterbox {
@@ -151,9 +178,9 @@ impl Inference {
         let ListingTensors { tokens, photos } = listing;
         let (pool, examples) = match (tokens, photos.is_empty()) {
             (None, true) => return Err(InferenceError::Empty),
-            (Some(tokens), true) => (&self.text, vec![Example { photo: None, tokens: Some(tokens) }]),
+            (Some(tokens), true) => (&self.text.pool, vec![Example { photo: None, tokens: Some(tokens) }]),
             (tokens, false) => {
-                let pool = if tokens.is_some() { &self.combined } else { &self.image };
+                let Served { pool, .. } = if tokens.is_some() { &self.combined } else { &self.image };
                 let example = |photo| Example { photo: Some(photo), tokens: tokens.clone() };
                 (pool, photos.into_iter().map(example).collect())
             }
@@ -164,7 +191,7 @@ impl Inference {
 
     /// What the answer means for the listing's category and price, `top_k` categories named.
     pub fn predict(&self, inferred: &Inferred, top_k: usize) -> Prediction {
-        Prediction::new(&self.manifest, inferred, top_k)
+        Prediction::new(&self.manifest, self.variant(inferred.model), inferred, top_k)
     }
 }
 
@@ -183,9 +210,19 @@ impl Manifest {
             Model::Combined => &self.models.combined,
         }
     }
+
+    pub fn model_mut(&mut self, model: Model) -> &mut ModelEntry {
+        match model {
+            Model::Image => &mut self.models.image,
+            Model::Text => &mut self.models.text,
+            Model::Combined => &mut self.models.combined,
+        }
+    }
 }
 
 impl Model {
+    pub const ALL: [Self; 3] = [Self::Image, Self::Text, Self::Combined];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Image => "image",

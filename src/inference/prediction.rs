@@ -1,7 +1,7 @@
 //! What outputs mean: calibrated probabilities, a subcategory inside the category, a price band.
 
 use super::{Inferred, Model, Outputs};
-use crate::artefacts::Manifest;
+use crate::artefacts::{Manifest, Variant};
 
 /// The answer to "which category is this listing?".
 #[derive(Debug, Clone, PartialEq)]
@@ -37,9 +37,8 @@ pub struct PriceBand {
 }
 
 impl Prediction {
-    pub(super) fn new(manifest: &Manifest, inferred: &Inferred, top_k: usize) -> Self {
-        let entry = manifest.model(inferred.model);
-        let probabilities = category_probabilities(&inferred.rows, entry.temperature);
+    pub(super) fn new(manifest: &Manifest, variant: &Variant, inferred: &Inferred, top_k: usize) -> Self {
+        let probabilities = category_probabilities(&inferred.rows, variant.temperature);
         let mut ranked: Vec<(usize, f32)> = probabilities.iter().copied().enumerate().collect();
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let label = |index: usize| manifest.categories.get(index).cloned().unwrap_or_default();
@@ -48,7 +47,7 @@ impl Prediction {
             ranked.first().map_or((String::new(), 0.0), |&(index, p)| (label(index), p));
         Self {
             subcategory: subcategory_within(manifest, &category, inferred),
-            needs_review: confidence < entry.review_threshold,
+            needs_review: confidence < variant.review_threshold,
             predictions: ranked
                 .into_iter()
                 .take(top_k.max(1))

@@ -70,13 +70,19 @@ impl Runtime {
         if self.cuda { "cuda" } else { "cpu" }
     }
 
+    pub fn on_cuda(&self) -> bool {
+        self.cuda
+    }
+
     /// Opens a model file with this many threads inside a run.
     pub fn open(&self, path: &Path, threads: usize) -> ort::Result<Session> {
         let mut builder = Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(threads)?
             // Spinning threads win microseconds and cost the HTTP side its cores.
-            .with_intra_op_spinning(false)?;
+            .with_intra_op_spinning(false)?
+            // On processors without VNNI the fast integer kernels overflow in 16 bits; this takes the exact ones there.
+            .with_config_entry("session.x64quantprecision", "1")?;
         if self.cuda {
             builder = builder.with_execution_providers([ep::CUDA::default().build().error_on_failure()])?;
         }

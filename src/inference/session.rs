@@ -7,7 +7,7 @@ use ort::{
 
 use super::{Outputs, Runtime, StartError};
 use crate::{
-    artefacts::{Artefacts, ImageInput, Manifest, ModelEntry, TextInput},
+    artefacts::{Artefacts, ImageInput, Manifest, ModelEntry, TextInput, Variant},
     preprocess::{PhotoTensor, Tokens},
 };
 
@@ -41,11 +41,12 @@ impl ModelSession {
         runtime: &Runtime,
         artefacts: &Artefacts,
         entry: &ModelEntry,
+        variant: &Variant,
         threads: usize,
     ) -> Result<Self, StartError> {
-        let file = || entry.file.file.clone();
+        let file = || variant.file.file.clone();
         let session = runtime
-            .open(&artefacts.path(&entry.file), threads)
+            .open(&artefacts.path(&variant.file), threads)
             .map_err(|error| StartError::Model { file: file(), reason: error.to_string() })?;
         check_signature(&session, artefacts.manifest(), entry)
             .map_err(|reason| StartError::Shape { file: file(), reason })?;

@@ -43,10 +43,44 @@ fn a_model_of_another_shape_than_the_manifest_says_is_named() {
     assert!(message.contains("\"embedding\"") && message.contains(&(width + 1).to_string()), "{message}");
 }
 
+/// The manifest without the int8 models that it may have.
+fn floats_only() -> Value {
+    let mut manifest: Value =
+        serde_json::from_slice(&std::fs::read(repository("models/manifest.json")).unwrap()).unwrap();
+    for model in ["image", "text", "combined"] {
+        manifest["models"][model]["variants"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|variant| variant["precision"] != "int8");
+    }
+    manifest
+}
+
+#[test]
+fn a_precision_that_the_models_do_not_come_in_is_named() {
+    let (models, data) = (linked_models(), TempDir::new().unwrap());
+    replace(models.path(), "manifest.json", &serde_json::to_vec(&floats_only()).unwrap());
+    let output =
+        marketrank("check", models.path(), data.path()).args(["--precision", "int8"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(message.contains("--precision int8 was demanded") && message.contains("float16"), "{message}");
+}
+
+#[test]
+fn check_says_which_precision_auto_takes() {
+    let (models, data) = (linked_models(), TempDir::new().unwrap());
+    replace(models.path(), "manifest.json", &serde_json::to_vec(&floats_only()).unwrap());
+    let output = marketrank("check", models.path(), &data.path().join("new")).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("image      float16 from image.onnx"), "{said}");
+}
+
 #[test]
 fn a_manifest_that_is_no_manifest_is_named() {
     let (models, data) = (linked_models(), TempDir::new().unwrap());
-    replace(models.path(), "manifest.json", b"{\"format\": 1}");
+    replace(models.path(), "manifest.json", b"{\"format\": 2}");
     let output = marketrank("serve", models.path(), data.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("manifest.json is no manifest"), "{}", stderr(&output));

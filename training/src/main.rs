@@ -1,4 +1,4 @@
-//! `marketrank-train prepare | train | export | evaluate`
+//! `marketrank-train prepare | train | export | quantize | baseline | evaluate`
 
 use std::process::ExitCode;
 
@@ -6,10 +6,12 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use marketrank::telemetry::{self, LogFormat};
 use marketrank_train::{
+    baselines::{BaselineArgs, baseline},
     data::{prepare, prepare::Args as PrepareArgs},
     evaluate::report::{EvaluateArgs, evaluate},
     export::{ExportArgs, export},
     learn::run::{TrainArgs, train},
+    quantise::{QuantizeArgs, quantize},
 };
 
 /// Makes the models of marketrank from a marketplace's own listings.
@@ -28,6 +30,10 @@ enum Command {
     Train(Box<TrainArgs>),
     /// Write the trained models as ONNX, calibrated and measured
     Export(Box<ExportArgs>),
+    /// Add int8 to the exported models, calibrated on training listings and measured
+    Quantize(Box<QuantizeArgs>),
+    /// Train and measure a classical model, for comparison
+    Baseline(BaselineArgs),
     /// Measure models on the test split
     Evaluate(EvaluateArgs),
 }
@@ -56,6 +62,8 @@ fn run(command: Command) -> Result<()> {
         }
         Command::Train(args) => train(&args),
         Command::Export(args) => export(&args),
+        Command::Quantize(args) => quantize(&args),
+        Command::Baseline(args) => baseline(&args),
         Command::Evaluate(args) => evaluate(&args),
     }
 }

@@ -13,22 +13,24 @@ pub fn model_card(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTab
     let thresholds: String = evaluation
         .models
         .iter()
-        .map(|measured| {
+        .filter_map(|measured| {
             let entry = manifest.model(measured.model);
-            format!(
+            let variant = entry.variant(measured.precision)?;
+            Some(format!(
                 "| {} | `{}` | {} | {} | {:.3} | {:.3} |\n",
                 measured.model.name(),
-                entry.file.file,
+                variant.file.file,
                 entry.backbone,
-                entry.precision,
-                entry.temperature,
-                entry.review_threshold
-            )
+                variant.precision.name(),
+                variant.temperature,
+                variant.review_threshold
+            ))
         })
         .collect();
     format!(
         "# Model card\n\n\
-         Written by `marketrank-train export`. Models `{version}` of {created}, from the clean table `{data:.12}`.\n\n\
+         Written by `marketrank-train export` and `quantize`. Models `{version}` of {created}, from the clean table \
+         `{data:.12}`.\n\n\
          ## Measured\n\n\
          On the test split ({test} listings the models have never seen, nor any photo of theirs), through ONNX Runtime \
          and the server's own preprocessing. Again with `make evaluate DATA=<folder of the listings>`.\n\n\

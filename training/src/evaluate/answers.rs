@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use marketrank::{
-    artefacts::Artefacts,
+    artefacts::{Artefacts, PrecisionChoice},
     inference::{Inference, InferenceOptions, Outputs, Runtime},
     intake::{Intake, MAX_PHOTOS},
     preprocess::PhotoLimits,
@@ -56,9 +56,10 @@ pub struct Answer {
 }
 
 /// Opens the models of a folder for measuring.
-pub fn open_models(models: &Path, runtime: &Runtime) -> Result<Arc<Inference>> {
+pub fn open_models(models: &Path, runtime: &Runtime, precision: PrecisionChoice) -> Result<Arc<Inference>> {
     let artefacts = Artefacts::load(models)?;
     let options = InferenceOptions {
+        precision,
         workers: 1,
         threads: available_parallelism().map_or(1, usize::from),
         max_batch: 16,

@@ -5,7 +5,8 @@
 //! - [`calibration`]: the temperature and the confidence below which a person should look;
 //! - [`retrieval`]: what embeddings find;
 //! - [`space`]: whether the three models' embeddings do;
-//! - [`report`]: the table of `marketrank-train evaluate`.
+//! - [`report`]: the table of `marketrank-train evaluate`;
+//! - [`speed`]: int8 against float, for `--speed`.
 
 pub mod answers;
 pub mod calibration;
@@ -13,3 +14,4 @@ pub mod metrics;
 pub mod report;
 pub mod retrieval;
 pub mod space;
+pub mod speed;

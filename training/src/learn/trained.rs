@@ -10,13 +10,13 @@ use super::{
 };
 use crate::{
     onnx::{
-        LabelCounts, Precision,
+        Arithmetic, LabelCounts,
         listing::{PhotoWeights, write_combined_model, write_image_model, write_text_model},
     },
     weights::StateDict,
 };
 
-/// The trained text and image model.
+/// What the three models are written from.
 pub struct Trained {
     pub photo: PhotoNetwork,
     pub text: TextNetwork,
@@ -40,18 +40,22 @@ impl Trained {
         })
     }
 
-    pub fn image_model(&self, precision: Precision) -> Result<Vec<u8>> {
-        Ok(write_image_model(self.labels, self.photo.backbone(), &self.image_heads, precision)?)
+    pub fn image_model(&self, arithmetic: impl Into<Arithmetic>) -> Result<Vec<u8>> {
+        Ok(write_image_model(self.labels, self.photo.backbone(), &self.image_heads, arithmetic)?)
     }
 
-    pub fn text_model(&self, precision: Precision) -> Result<Vec<u8>> {
-        Ok(write_text_model(self.labels, self.text.backbone(), &self.text_heads, precision)?)
+    pub fn text_model(&self, arithmetic: impl Into<Arithmetic>) -> Result<Vec<u8>> {
+        Ok(write_text_model(self.labels, self.text.backbone(), &self.text_heads, arithmetic)?)
     }
 
-    pub fn combined_model(&self, weights: PhotoWeights, precision: Precision) -> Result<Vec<u8>> {
+    pub fn combined_model(
+        &self,
+        weights: PhotoWeights,
+        arithmetic: impl Into<Arithmetic>,
+    ) -> Result<Vec<u8>> {
         let image = (self.photo.backbone(), &self.image_heads);
         let text = (self.text.backbone(), &self.text_heads);
-        Ok(write_combined_model(self.labels, image, text, weights, precision)?)
+        Ok(write_combined_model(self.labels, image, text, weights, arithmetic)?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The pretrained networks behind the listing models, each with its input and its pooled features.
 
 use super::{
-    BertArchitecture, Dim, GraphBuilder, OnnxError, Precision, Value,
+    Arithmetic, BertArchitecture, Dim, GraphBuilder, OnnxError, Value,
     bert::{self, BertWeights},
     efficientnet, image_input, resnet50,
 };
@@ -100,8 +100,11 @@ impl TextBackbone<'_> {
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
-pub fn write_image_backbone(image: ImageBackbone<'_>, precision: Precision) -> Result<Vec<u8>, OnnxError> {
-    let mut g = GraphBuilder::new(image.name(), precision);
+pub fn write_image_backbone(
+    image: ImageBackbone<'_>,
+    arithmetic: impl Into<Arithmetic>,
+) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new(image.name(), arithmetic);
     let features = image.emit(&mut g)?;
     g.output("features", &features, &[Dim::Named("batch"), Dim::Fixed(image.features())]);
     g.finish()
@@ -116,9 +119,9 @@ pub fn write_image_backbone(image: ImageBackbone<'_>, precision: Precision) -> R
 pub fn write_frozen_part(
     image: ImageBackbone<'_>,
     blocks: usize,
-    precision: Precision,
+    arithmetic: impl Into<Arithmetic>,
 ) -> Result<Vec<u8>, OnnxError> {
-    let mut g = GraphBuilder::new(image.name(), precision);
+    let mut g = GraphBuilder::new(image.name(), arithmetic);
     let (maps, channels) = match image {
         ImageBackbone::EfficientNetLite2(weights) => {
             let image = image_input::image_input(&mut g, image_input::EFFICIENTNET_LITE);
@@ -139,8 +142,11 @@ pub fn write_frozen_part(
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
-pub fn write_text_backbone(text: TextBackbone<'_>, precision: Precision) -> Result<Vec<u8>, OnnxError> {
-    let mut g = GraphBuilder::new("bert", precision);
+pub fn write_text_backbone(
+    text: TextBackbone<'_>,
+    arithmetic: impl Into<Arithmetic>,
+) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new("bert", arithmetic);
     let inputs = TextInputs::declare(&mut g);
     let pooled = text.emit(&mut g, &inputs)?;
     g.output("pooled", &pooled, &[Dim::Named("batch"), Dim::Fixed(text.features()?)]);

@@ -47,8 +47,7 @@ impl Convolution {
         let kernels = weights.get_shaped(&name, &shape)?;
         let norm = BatchNorm::read(weights, norm, self.outputs)?;
         let (kernels, bias) = norm.fold_into(kernels, epsilon);
-        let kernels = g.weight(&name, &kernels);
-        let bias = g.weight(&format!("{convolution}.bias"), &bias);
+        let [kernels, bias] = g.kernels(convolution, x, &kernels, &bias);
         let (kernel, stride) = (self.kernel as i64, self.stride as i64);
         let node = g
             .node("Conv")

@@ -104,8 +104,10 @@ impl Emitter<'_> {
         let filtered = self.activated(depthwise, &name("_depthwise_conv"), &name("_bn1"), &expanded)?;
         let project = convolution(inner, stage.outputs, 1, 1);
         let projected = self.normalised(project, &name("_project_conv"), &name("_bn2"), &filtered)?;
+        let projected = self.g.activation(&name("_project_conv"), &projected);
         if stride == 1 && inputs == stage.outputs {
-            return Ok(self.g.add(&projected, x));
+            let sum = self.g.add(&projected, x);
+            return Ok(self.g.activation(prefix, &sum));
         }
         Ok(projected)
     }
@@ -118,7 +120,8 @@ impl Emitter<'_> {
         x: &Value<f32>,
     ) -> Result<Value<f32>, OnnxError> {
         let x = self.normalised(shape, convolution, norm, x)?;
-        Ok(self.g.relu6(&x))
+        let x = self.g.relu6(&x);
+        Ok(self.g.activation(convolution, &x))
     }
 
     fn normalised(

@@ -10,12 +10,14 @@ use half::f16;
 use prost::Message;
 
 use super::{
-    OnnxError, Precision,
+    Arithmetic, OnnxError,
+    int8::Rounded,
     node::NodeBuilder,
     proto::{
-        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorShapeProto,
-        TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
+        GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
+        TensorShapeProto, TypeProto, ValueInfoProto, tensor_shape_proto, type_proto,
     },
+    quantisation::Int8Tensor,
     tensor,
     tensor::Element,
 };
@@ -64,13 +66,17 @@ pub enum Dim {
 pub enum Table {
     Float32(Value<f32>),
     Float16(Value<f16>),
+    /// A scale for each column.
+    Int8(Value<i8>, Value<f32>),
 }
 
 /// Collects the parts of one model.
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: GraphProto,
-    precision: Precision,
+    pub(super) arithmetic: Arithmetic,
+    /// The values that were rounded to 8 bits.
+    pub(super) rounded: HashMap<String, Rounded>,
     metadata: Vec<StringStringEntryProto>,
     /// How often each name was asked for, to make the next one unique.
     names: HashMap<String, usize>,
@@ -79,16 +85,19 @@ pub struct GraphBuilder {
 }
 
 impl GraphBuilder {
-    /// An empty graph; `precision` is how [`weight`](Self::weight) and [`table`](Self::table) store.
-    pub fn new(name: &str, precision: Precision) -> Self {
+    /// An empty graph in this arithmetic: a [`Precision`](super::Precision), or int8.
+    pub fn new(name: &str, arithmetic: impl Into<Arithmetic>) -> Self {
+        let arithmetic = arithmetic.into();
+        let precision = arithmetic.name();
         let mut builder = Self {
             graph: GraphProto { name: name.to_owned(), ..GraphProto::default() },
-            precision,
+            arithmetic,
+            rounded: HashMap::new(),
             metadata: Vec::new(),
             names: HashMap::new(),
             constants: HashSet::new(),
         };
-        builder.metadata("precision", precision.name());
+        builder.metadata("precision", precision);
         builder
     }
 
@@ -106,8 +115,22 @@ impl GraphBuilder {
     /// Makes `value` an output of the model under this name. (The `Identity` that renames it costs nothing: runtimes
     /// remove it at load.)
     pub fn output<T: Element>(&mut self, name: &str, value: &Value<T>, shape: &[Dim]) {
+        self.add_output(name, value, described::<T>(name, shape));
+    }
+
+    /// The same without a word on its dimensions.
+    pub(super) fn output_of_any_shape<T: Element>(&mut self, name: &str, value: &Value<T>) {
+        let mut output = described::<T>(name, &[]);
+        if let Some(TypeProto { value: Some(type_proto::Value::TensorType(tensor)), .. }) = &mut output.r#type
+        {
+            tensor.shape = None;
+        }
+        self.add_output(name, value, output);
+    }
+
+    fn add_output<T>(&mut self, name: &str, value: &Value<T>, output: ValueInfoProto) {
         self.names.insert(name.to_owned(), 1);
-        self.graph.output.push(described::<T>(name, shape));
+        self.graph.output.push(output);
         self.graph.node.push(NodeProto {
             op_type: "Identity".to_owned(),
             name: format!("output.{name}"),
@@ -120,22 +143,56 @@ impl GraphBuilder {
     /// A trained tensor, in the graph's precision. Half-precision weights are followed by a `Cast` to float32, which
     /// runtimes fold at load.
     pub fn weight(&mut self, name: &str, tensor: &HostTensor) -> Value<f32> {
-        match self.table(name, tensor) {
-            Table::Float32(value) => value,
-            Table::Float16(value) => self.cast(&value),
+        if self.arithmetic.stores_half(tensor) {
+            let half = self.half(name, tensor);
+            return self.cast(&half);
         }
+        self.float32(name, tensor)
     }
 
-    /// A trained tensor of which rows are looked up. It stays in the graph's precision in memory too: only the rows that
-    /// a request asks for become float32.
+    /// A trained tensor [rows, columns] of which rows are looked up. It stays in the graph's precision in memory too: only
+    /// the rows that a request asks for become float32.
     pub fn table(&mut self, name: &str, tensor: &HostTensor) -> Table {
-        let name = self.unique(name);
-        if self.precision.applies_half_to(tensor) {
-            self.graph.initializer.push(tensor::float16(&name, &tensor.shape, &tensor.data));
-            return Table::Float16(Value::named(&name));
+        if let Arithmetic::Int8(_) = self.arithmetic {
+            let rounded = Int8Tensor::per_channel(tensor, 1, |_| 0.0);
+            let rows = self.int8(name, &rounded);
+            return Table::Int8(rows, self.vector(&format!("{name}.scale"), &rounded.scales));
         }
-        self.graph.initializer.push(tensor::float32(&name, &tensor.shape, &tensor.data));
-        Table::Float32(Value::named(&name))
+        if self.arithmetic.stores_half(tensor) {
+            return Table::Float16(self.half(name, tensor));
+        }
+        Table::Float32(self.float32(name, tensor))
+    }
+
+    fn float32(&mut self, name: &str, tensor: &HostTensor) -> Value<f32> {
+        self.initialiser(name, |name| tensor::float32(name, &tensor.shape, &tensor.data))
+    }
+
+    fn half(&mut self, name: &str, tensor: &HostTensor) -> Value<f16> {
+        self.initialiser(name, |name| tensor::float16(name, &tensor.shape, &tensor.data))
+    }
+
+    pub(super) fn int8(&mut self, name: &str, rounded: &Int8Tensor) -> Value<i8> {
+        self.initialiser(name, |name| tensor::int8(name, &rounded.shape, &rounded.values))
+    }
+
+    pub(super) fn int32(&mut self, name: &str, values: &[i32]) -> Value<i32> {
+        self.initialiser(name, |name| tensor::int32(name, &[values.len()], values))
+    }
+
+    pub(super) fn byte(&mut self, name: &str, value: u8) -> Value<u8> {
+        self.initialiser(name, |name| tensor::uint8(name, &[], &[value]))
+    }
+
+    /// A float32 tensor of one dimension that belongs to this graph's arithmetic, not to the trained weights.
+    pub(super) fn vector(&mut self, name: &str, values: &[f32]) -> Value<f32> {
+        self.initialiser(name, |name| tensor::float32(name, &[values.len()], values))
+    }
+
+    fn initialiser<T>(&mut self, name: &str, write: impl FnOnce(&str) -> TensorProto) -> Value<T> {
+        let name = self.unique(name);
+        self.graph.initializer.push(write(&name));
+        Value::named(&name)
     }
 
     /// A float32 constant of one dimension.
@@ -143,6 +200,15 @@ impl GraphBuilder {
         let name = format!("constant.f32{values:?}");
         if self.constants.insert(name.clone()) {
             self.graph.initializer.push(tensor::float32(&name, &[values.len()], values));
+        }
+        Value::named(&name)
+    }
+
+    /// A float32 constant [channels, 1, 1], to be broadcast over maps.
+    pub fn channels(&mut self, values: &[f32]) -> Value<f32> {
+        let name = format!("constant.channels{values:?}");
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(tensor::float32(&name, &[values.len(), 1, 1], values));
         }
         Value::named(&name)
     }

@@ -1,6 +1,6 @@
 //! From the pixels a client sends to what a network was trained on, inside the graph.
 
-use super::{Dim, GraphBuilder, Value};
+use super::{Dim, GraphBuilder, Value, quantisation::Affine};
 
 /// What is subtracted from a channel of 0..=255 and what the rest is divided by, for red, green and blue.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,14 +18,30 @@ pub const IMAGENET: PixelScale = PixelScale {
 /// EfficientNet-Lite's range, chosen for integer arithmetic: about -1 to 1, with an exact zero.
 pub const EFFICIENTNET_LITE: PixelScale = PixelScale { mean: [127.0; 3], deviation: [128.0; 3] };
 
+impl PixelScale {
+    /// The same for all three channels, as a map of bytes; none where it differs between them or zero is no byte.
+    fn as_affine(self) -> Option<Affine> {
+        let [mean, deviation] = [self.mean, self.deviation].map(|channels| channels[0]);
+        let alike = self.mean == [mean; 3] && self.deviation == [deviation; 3];
+        let byte = mean.fract() == 0.0 && (0.0..=255.0).contains(&mean);
+        (alike && byte).then_some(Affine { scale: 1.0 / deviation, zero: mean as u8 })
+    }
+}
+
 /// Declares the input `image`, uint8 [batch, height, width, 3] in RGB, and emits its normalisation ->
 /// float32 [batch, 3, height, width].
 pub fn image_input(g: &mut GraphBuilder, scale: PixelScale) -> Value<f32> {
+    const NAME: &str = "pixels";
     let shape = [Dim::Named("batch"), Dim::Named("height"), Dim::Named("width"), Dim::Fixed(3)];
     let pixels: Value<u8> = g.input("image", &shape);
+    // Bytes are moved, not floats; and ONNX Runtime is slow to broadcast over a last axis of three.
+    let pixels = g.transpose(&pixels, &[0, 3, 1, 2]);
+    if let Some(x) = scale.as_affine().and_then(|map| g.bytes_as_activation(NAME, &pixels, map)) {
+        return x;
+    }
     let pixels: Value<f32> = g.cast(&pixels);
-    let (mean, deviation) = (g.floats(&scale.mean), g.floats(&scale.deviation));
+    let (mean, deviation) = (g.channels(&scale.mean), g.channels(&scale.deviation));
     let centred = g.sub(&pixels, &mean);
     let scaled = g.div(&centred, &deviation);
-    g.transpose(&scaled, &[0, 3, 1, 2])
+    g.activation(NAME, &scaled)
 }

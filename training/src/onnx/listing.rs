@@ -34,7 +34,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dim, GraphBuilder, ImageBackbone, OnnxError, Precision, TextBackbone, Value,
+    Arithmetic, Dim, GraphBuilder, ImageBackbone, OnnxError, TextBackbone, Value,
     backbone::TextInputs,
     lexical::lexical_bag,
     mlp::Mlp,
@@ -87,9 +87,9 @@ pub fn write_image_model(
     labels: LabelCounts,
     image: ImageBackbone<'_>,
     heads: &StateDict,
-    precision: Precision,
+    arithmetic: impl Into<Arithmetic>,
 ) -> Result<Vec<u8>, OnnxError> {
-    let mut g = GraphBuilder::new("image", precision);
+    let mut g = GraphBuilder::new("image", arithmetic);
     g.metadata("image_backbone", image.name());
     let photo = photo_part(&mut g, labels, image, heads)?;
     output_classes(&mut g, labels, &photo.classes);
@@ -105,9 +105,9 @@ pub fn write_text_model(
     labels: LabelCounts,
     text: TextBackbone<'_>,
     heads: &StateDict,
-    precision: Precision,
+    arithmetic: impl Into<Arithmetic>,
 ) -> Result<Vec<u8>, OnnxError> {
-    let mut g = GraphBuilder::new("text", precision);
+    let mut g = GraphBuilder::new("text", arithmetic);
     g.metadata("text_backbone", "bert");
     let (text, price) = text_part(&mut g, labels, text, heads)?;
     output_classes(&mut g, labels, &text.classes);
@@ -125,9 +125,9 @@ pub fn write_combined_model(
     (image, image_heads): (ImageBackbone<'_>, &StateDict),
     (text, text_heads): (TextBackbone<'_>, &StateDict),
     weights: PhotoWeights,
-    precision: Precision,
+    arithmetic: impl Into<Arithmetic>,
 ) -> Result<Vec<u8>, OnnxError> {
-    let mut g = GraphBuilder::new("combined", precision);
+    let mut g = GraphBuilder::new("combined", arithmetic);
     g.metadata("image_backbone", image.name());
     g.metadata("text_backbone", "bert");
     let (text, price) = text_part(&mut g, labels, text, text_heads)?;

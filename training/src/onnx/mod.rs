@@ -4,19 +4,24 @@
 //! bottom up:
 //!
 //! - `proto`: the published schema of the format;
+//! - [`arithmetic`]: in which numbers a model computes;
 //! - [`graph`], `node`, `tensor`, [`ops`]: a graph under construction and the operators it is made of;
+//! - [`calibration`], [`quantisation`], `int8`: the same networks in 8 bits;
 //! - [`convolution`], [`efficientnet`], [`resnet50`], [`bert`], [`image_input`]: the networks;
 //! - [`lexical`], [`mlp`], [`quantiles`]: what is trained beside them;
 //! - [`listing`]: the three served models, and the names and shapes of the tensors they are made from;
 //! - [`file`]: a finished model on disk.
 
+pub mod arithmetic;
 pub mod backbone;
 pub mod bert;
+pub mod calibration;
 pub mod convolution;
 pub mod efficientnet;
 pub mod file;
 pub mod graph;
 pub mod image_input;
+mod int8;
 pub mod lexical;
 pub mod listing;
 pub mod mlp;
@@ -24,14 +29,15 @@ mod node;
 pub mod ops;
 mod proto;
 pub mod quantiles;
+pub mod quantisation;
 pub mod resnet50;
 mod tensor;
 
+pub use arithmetic::{Arithmetic, Precision};
 pub use backbone::{ImageBackbone, TextBackbone};
 pub use bert::BertArchitecture;
 pub use graph::{Dim, GraphBuilder, Value};
 pub use listing::LabelCounts;
-pub use tensor::Precision;
 
 use crate::weights::StateDictError;
 

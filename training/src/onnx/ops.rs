@@ -138,6 +138,11 @@ impl GraphBuilder {
                     self.node("Gather").input(rows).input(indices).int("axis", 0).emit();
                 self.cast(&rows)
             }
+            Table::Int8(rows, scales) => {
+                let rows: Value<i8> = self.node("Gather").input(rows).input(indices).int("axis", 0).emit();
+                let rows = self.cast(&rows);
+                self.mul(&rows, scales)
+            }
         }
     }
 

@@ -108,14 +108,17 @@ impl Emitter<'_> {
             self.activated(convolution(width, width, 3, stride), &name("conv2"), &name("bn2"), &inner)?;
         let inner =
             self.normalised(convolution(width, outputs, 1, 1), &name("conv3"), &name("bn3"), &inner)?;
+        let inner = self.g.activation(&name("conv3"), &inner);
         let shortcut = if stride == 1 && inputs == outputs {
             x.clone()
         } else {
             let shape = convolution(inputs, outputs, 1, stride);
-            self.normalised(shape, &name("downsample.0"), &name("downsample.1"), x)?
+            let shortcut = self.normalised(shape, &name("downsample.0"), &name("downsample.1"), x)?;
+            self.g.activation(&name("downsample.0"), &shortcut)
         };
         let sum = self.g.add(&inner, &shortcut);
-        Ok(self.g.relu(&sum))
+        let sum = self.g.relu(&sum);
+        Ok(self.g.activation(prefix, &sum))
     }
 
     fn activated(
@@ -126,7 +129,8 @@ impl Emitter<'_> {
         x: &Value<f32>,
     ) -> Result<Value<f32>, OnnxError> {
         let x = self.normalised(shape, convolution, norm, x)?;
-        Ok(self.g.relu(&x))
+        let x = self.g.relu(&x);
+        Ok(self.g.activation(convolution, &x))
     }
 
     fn normalised(

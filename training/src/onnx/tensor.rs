@@ -3,33 +3,6 @@
 use half::f16;
 
 use super::proto::{TensorProto, tensor_proto::DataType};
-use crate::weights::HostTensor;
-
-/// How weights of two or more dimensions are stored. Arithmetic is float32 either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Precision {
-    Float32,
-    /// Half the size; each weight keeps 11 significant bits.
-    Float16,
-}
-
-impl Precision {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Float32 => "float32",
-            Self::Float16 => "float16",
-        }
-    }
-
-    /// Biases and normalisation parameters are small and sensitive, and values beyond float16's range would become
-    /// infinite: both stay float32.
-    pub(super) fn applies_half_to(self, tensor: &HostTensor) -> bool {
-        let largest = f16::MAX.to_f32();
-        self == Self::Float16
-            && tensor.shape.len() >= 2
-            && tensor.data.iter().all(|value| value.abs() <= largest)
-    }
-}
 
 /// A type that elements of a graph value can have.
 pub trait Element {
@@ -46,6 +19,14 @@ impl Element for f16 {
 
 impl Element for i64 {
     const DATA_TYPE: DataType = DataType::Int64;
+}
+
+impl Element for i32 {
+    const DATA_TYPE: DataType = DataType::Int32;
+}
+
+impl Element for i8 {
+    const DATA_TYPE: DataType = DataType::Int8;
 }
 
 impl Element for u8 {
@@ -69,6 +50,20 @@ pub(super) fn float16(name: &str, shape: &[usize], data: &[f32]) -> TensorProto 
 pub(super) fn int64(name: &str, shape: &[usize], data: &[i64]) -> TensorProto {
     let raw = data.iter().flat_map(|value| value.to_le_bytes()).collect();
     initialiser::<i64>(name, shape, raw)
+}
+
+pub(super) fn int32(name: &str, shape: &[usize], data: &[i32]) -> TensorProto {
+    let raw = data.iter().flat_map(|value| value.to_le_bytes()).collect();
+    initialiser::<i32>(name, shape, raw)
+}
+
+pub(super) fn int8(name: &str, shape: &[usize], data: &[i8]) -> TensorProto {
+    let raw = data.iter().flat_map(|value| value.to_le_bytes()).collect();
+    initialiser::<i8>(name, shape, raw)
+}
+
+pub(super) fn uint8(name: &str, shape: &[usize], data: &[u8]) -> TensorProto {
+    initialiser::<u8>(name, shape, data.to_vec())
 }
 
 fn initialiser<T: Element>(name: &str, shape: &[usize], raw: Vec<u8>) -> TensorProto {

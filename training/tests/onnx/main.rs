@@ -3,6 +3,7 @@
 mod backbones;
 mod formula;
 mod image;
+mod int8;
 mod lexical;
 mod listing;
 mod operators;

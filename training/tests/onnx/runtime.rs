@@ -26,9 +26,7 @@ pub struct Runtime(Session);
 
 impl Runtime {
     pub fn load(model: &[u8]) -> Self {
-        let session =
-            Session::builder(environment()).and_then(|mut builder| builder.commit_from_memory(model));
-        Self(session.expect("ONNX Runtime refuses the model"))
+        Self(session(model))
     }
 
     pub fn run(&mut self, inputs: Vec<(&str, SessionInputValue<'_>)>) -> HashMap<String, Output> {
@@ -60,6 +58,12 @@ impl Runtime {
     pub fn metadata(&self, key: &str) -> Option<String> {
         self.0.metadata().unwrap().custom(key)
     }
+}
+
+/// The model, open.
+pub fn session(model: &[u8]) -> Session {
+    let session = Session::builder(environment()).and_then(|mut builder| builder.commit_from_memory(model));
+    session.expect("ONNX Runtime refuses the model")
 }
 
 /// An input tensor. (Tensors are ONNX Runtime's too, so the library must be loaded before the first of them.)

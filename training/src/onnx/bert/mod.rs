@@ -157,10 +157,7 @@ impl Encoder<'_> {
     }
 
     fn linear(&mut self, layer: &str, linear: &Linear, x: &Value<f32>) -> Value<f32> {
-        let name = self.weights.name(layer);
-        let weight = self.g.weight(&format!("{name}.weight"), &linear.weight);
-        let bias = self.g.weight(&format!("{name}.bias"), &linear.bias);
-        self.g.dense(x, &weight, &bias)
+        self.g.linear(&self.weights.name(layer), x, &linear.weight, &linear.bias)
     }
 
     fn normalised(&mut self, layer: &str, x: &Value<f32>) -> Result<Value<f32>, OnnxError> {

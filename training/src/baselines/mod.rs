@@ -1,0 +1,61 @@
+//! `marketrank-train baseline`: the classical models of the service this one replaces, trained on the same listings and
+//! measured on the same split, so that what replaces them has something to beat.
+
+mod logistic;
+mod price;
+mod result;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use self::result::Outcome;
+pub use self::result::{BaselineResult, results};
+use crate::{data::CleanTable, learn::run::CommonArgs};
+
+#[derive(Debug, Clone, Args)]
+pub struct BaselineArgs {
+    #[arg(value_enum)]
+    baseline: Baseline,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Baseline {
+    /// Photo to category: logistic regression on 30x30 pixels, letterboxed on black
+    Logistic,
+    /// Text to price: linear regression of the log price on TF-IDF, stop words left out; n-grams, least frequency and ridge
+    /// penalty chosen on the validation split
+    Price,
+}
+
+/// Trains a baseline, measures it on the test split, and keeps the result in a run folder for `evaluate`.
+///
+/// # Errors
+/// The clean table or a photo cannot be read, the split is empty, or the optimiser fails.
+pub fn baseline(args: &BaselineArgs) -> Result<()> {
+    let table = CleanTable::read(&args.common.clean)?;
+    let (settings, outcome): (String, Outcome) = match args.baseline {
+        Baseline::Logistic => logistic::train(&table)?,
+        Baseline::Price => price::train(&table)?,
+    };
+    let result = BaselineResult {
+        name: args.baseline.name().to_owned(),
+        settings,
+        data_sha256: table.sha256.clone(),
+        outcome,
+    };
+    result.save(&args.common.runs)?;
+    println!("{result}");
+    Ok(())
+}
+
+impl Baseline {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Logistic => "logistic",
+            Self::Price => "price",
+        }
+    }
+}

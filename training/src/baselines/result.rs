@@ -1,0 +1,92 @@
+//! What a baseline reached, kept in its run folder.
+
+use std::{fmt, fs, path::Path};
+
+use anyhow::{Context, Result};
+use marketrank::artefacts::Metrics;
+use serde::{Deserialize, Serialize};
+
+/// The folder of a baseline in the folder of the runs begins like this.
+const PREFIX: &str = "baseline-";
+const RESULT: &str = "result.json";
+
+/// One baseline, measured on the test split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BaselineResult {
+    pub name: String,
+    /// What was fixed and what was chosen, for people.
+    pub settings: String,
+    /// Hash of the clean table.
+    pub data_sha256: String,
+    pub outcome: Outcome,
+}
+
+/// How good it is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Of photos, each alone.
+    Category { photos: usize, metrics: Metrics },
+    Price {
+        listings: usize,
+        /// Median of `|ln predicted - ln price|`.
+        median_log_error: f64,
+        /// Root of the mean squared error, in the currency of the table.
+        rmse: f64,
+        /// Share of the prices' variance that is explained; negative where the mean would be better.
+        r2: f64,
+    },
+}
+
+impl BaselineResult {
+    pub(super) fn save(&self, runs: &Path) -> Result<()> {
+        let folder = runs.join(format!("{PREFIX}{}", self.name));
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let path = folder.join(RESULT);
+        fs::write(&path, serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// The baselines that were measured on the table of this hash, by name; none where there are no runs.
+///
+/// # Errors
+/// A result does not read.
+pub fn results(runs: &Path, data_sha256: &str) -> Result<Vec<BaselineResult>> {
+    let Ok(folders) = fs::read_dir(runs) else { return Ok(Vec::new()) };
+    let mut results = Vec::new();
+    for folder in folders {
+        let path = folder.with_context(|| format!("cannot read {}", runs.display()))?.path().join(RESULT);
+        let Ok(json) = fs::read(&path) else { continue };
+        let result: BaselineResult = serde_json::from_slice(&json)
+            .with_context(|| format!("{} is no result of a baseline; run it again", path.display()))?;
+        if result.data_sha256 == data_sha256 {
+            results.push(result);
+        }
+    }
+    results.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(results)
+}
+
+impl fmt::Display for BaselineResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "baseline {} ({}): ", self.name, self.settings)?;
+        match self.outcome {
+            Outcome::Category { photos, metrics: Metrics { top1, top3, macro_f1, .. } } => {
+                write!(
+                    f,
+                    "{photos} photos, top-1 {:.1} %, top-3 {:.1} %, macro F1 {macro_f1:.3}",
+                    top1 * 100.0,
+                    top3 * 100.0
+                )
+            }
+            Outcome::Price { listings, median_log_error, rmse, r2 } => {
+                write!(
+                    f,
+                    "{listings} listings, median error {median_log_error:.3} in log price, RMSE {rmse:.0}, R2 {r2:.3}"
+                )
+            }
+        }
+    }
+}
