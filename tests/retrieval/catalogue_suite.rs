@@ -228,7 +228,7 @@ fn passes(filter: &Filter, listing: &StoredProduct) -> bool {
 fn kilometres((a_lat, a_lon): (f64, f64), (b_lat, b_lon): (f64, f64)) -> f64 {
     let [a_lat, a_lon, b_lat, b_lon] = [a_lat, a_lon, b_lat, b_lon].map(f64::to_radians);
     let cosine = a_lat.sin() * b_lat.sin() + a_lat.cos() * b_lat.cos() * (a_lon - b_lon).cos();
-    6_371.0088 * cosine.clamp(-1.0, 1.0).acos()
+    6371.0088 * cosine.clamp(-1.0, 1.0).acos()
 }
 
 /// The cosine of two corners in eighths.

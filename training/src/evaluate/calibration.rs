@@ -84,7 +84,7 @@ mod tests {
             embedding: Vec::new(),
             log_price: None,
         };
-        Answer { category, subcategory: None, price: None, rows: vec![row] }
+        Answer { listing: 0, category, subcategory: None, price: None, rows: vec![row] }
     }
 
     #[test]

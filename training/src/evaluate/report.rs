@@ -74,6 +74,7 @@ pub struct PriceFit {
 /// Everything that `evaluate` prints and the model card repeats.
 pub struct Evaluation {
     pub models: Vec<Measured>,
+    /// Empty where it was not measured: it takes every listing of the table through the combined model.
     pub space: Vec<Found>,
 }
 
@@ -243,6 +244,9 @@ impl fmt::Display for Evaluation {
                 price.map_or("-".into(), |price| percent(price.coverage)),
                 price.map_or("-".into(), |price| format!("{:.3}", price.median_error))
             )?;
+        }
+        if self.space.is_empty() {
+            return Ok(());
         }
         write!(f, "\n{}", SpaceTable(&self.space))
     }

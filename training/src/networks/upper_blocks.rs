@@ -123,7 +123,8 @@ impl Pointwise {
         let [outputs, inputs, ..] = kernel.shape[..] else {
             return Err(StateDictError::Missing { name: format!("{convolution}.weight") });
         };
-        let (weight, scale, shift) = normalised(weights, convolution, norm, [outputs, inputs, 1, 1])?;
+        let Normalised { kernels: weight, scale, shift } =
+            normalised(weights, convolution, norm, [outputs, inputs, 1, 1])?;
         Ok(Self {
             weight: parameter(weight, [outputs, inputs], device),
             scale: parameter(scale, [outputs, 1], device),
@@ -160,7 +161,8 @@ impl Depthwise {
         let [channels, _, kernel, _] = kernel.shape[..] else {
             return Err(StateDictError::Missing { name: format!("{convolution}.weight") });
         };
-        let (weight, scale, shift) = normalised(weights, convolution, norm, [channels, 1, kernel, kernel])?;
+        let Normalised { kernels: weight, scale, shift } =
+            normalised(weights, convolution, norm, [channels, 1, kernel, kernel])?;
         Ok(Self {
             weight: parameter(weight, [channels, kernel * kernel], device),
             scale: parameter(scale, [channels, 1], device),
@@ -206,13 +208,20 @@ fn placement(kernel: usize, side: usize, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, [kernel * kernel, positions * positions]), device)
 }
 
-/// The weights of a convolution over the standard deviation of its outputs, and the scale and shift that follow.
+/// A convolution and its normalisation, the statistics taken into the weights.
+struct Normalised {
+    /// The weights over the standard deviation of their outputs.
+    kernels: Vec<f32>,
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
 fn normalised(
     weights: &StateDict,
     convolution: &str,
     norm: &str,
     shape: [usize; 4],
-) -> Result<(Vec<f32>, Vec<f32>, Vec<f32>), StateDictError> {
+) -> Result<Normalised, StateDictError> {
     let outputs = shape[0];
     let kernels = weights.get_shaped(&format!("{convolution}.weight"), &shape)?;
     let of_norm = |part: &str| weights.get_shaped(&format!("{norm}.{part}"), &[outputs]);
@@ -225,7 +234,7 @@ fn normalised(
         rows.flat_map(|(row, deviation)| row.iter().map(move |weight| weight / deviation)).collect();
     let shift = shift.data.iter().zip(&scale.data).zip(mean.data.iter().zip(&deviation));
     let shift = shift.map(|((shift, scale), (mean, deviation))| shift - scale * mean / deviation).collect();
-    Ok((kernels, scale.data.clone(), shift))
+    Ok(Normalised { kernels, scale: scale.data.clone(), shift })
 }
 
 /// The inverse of [`normalised`]: a normalisation of mean 0 and deviation 1.

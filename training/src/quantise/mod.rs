@@ -22,7 +22,7 @@ use crate::{
     data::{CleanTable, Split},
     evaluate::{
         answers::open_models,
-        report::{measure, measure_models},
+        report::{Evaluation, measure_models},
     },
     export::{
         MODEL_CARD,
@@ -93,9 +93,10 @@ pub fn quantize(args: &QuantizeArgs) -> Result<()> {
     drop(inference);
     record(&staging, &mut manifest, &int8)?;
     let inference = open_models(staging.path(), &runtime, float.into())?;
-    let mut evaluation = measure(&inference, &table, &args.common, &args.weights, &runtime)?;
+    let mut models = measure_models(&inference, &table)?.0;
     drop(inference);
-    evaluation.models.extend(int8);
+    models.extend(int8);
+    let evaluation = Evaluation { models, space: Vec::new() };
     fs::write(staging.path().join(MODEL_CARD), model_card(&manifest, &evaluation, &table))
         .context("cannot write the model card")?;
     staging.publish()?;

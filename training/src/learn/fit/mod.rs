@@ -3,7 +3,7 @@
 //! - [`schedule`]: how the learning rate moves;
 //! - [`checkpoint`]: a training on disk, to go on from;
 //! - [`events`]: its curves for TensorBoard;
-//! - [`interrupt`]: Ctrl-C.
+//! - [`interrupt`]: what Ctrl-C does.
 
 pub mod checkpoint;
 pub mod events;
