@@ -82,7 +82,7 @@ fn int8_photo_features_point_where_those_of_float32_do() {
             runtime.run(vec![("image", tensor(&shape, pixels))]).remove("features").unwrap().data
         };
         let similarity = cosine(&features(&mut int8), &features(&mut float));
-        assert!(similarity > 0.97, "{similarity}");
+        assert!(similarity > 0.95, "{similarity}");
     }
 }
 

@@ -38,7 +38,7 @@ use self::{
 pub struct FitConfig {
     pub epochs: usize,
     pub batch_size: usize,
-    /// Parts of a batch that are computed at the same time, each by a thread; the step takes the mean of their gradients.
+    /// Parts of a batch whose gradients are computed at the same time, each by a thread; the step takes their mean.
     /// Part of the recipe and not of the machine: a contrastive loss knows only the examples of its part.
     pub shards: usize,
     /// Highest learning rate.
@@ -199,25 +199,29 @@ fn gradients<L: Lesson>(
 ) -> Result<(f64, GradientsParams)> {
     let size = batch.len().div_ceil(shards.max(1)).max(1);
     let parts = batch.chunks(size).len() as f64;
-    let shards = batch.chunks(size).map(|shard| {
-        // A graph of its own for each thread: they would wait for each other in a shared one.
-        let device = network.devices().into_iter().next().unwrap_or_default();
-        (shard, network.clone().fork(&device), ChaCha8Rng::from_rng(rng))
-    });
+    // Forward one after the other: what dropout leaves out comes from one source of random numbers for all threads, and the
+    // same seed must give the same network.
+    let losses: Vec<_> = batch
+        .chunks(size)
+        .map(|shard| {
+            // A graph of its own for each thread: they would wait for each other in a shared one.
+            let device = network.devices().into_iter().next().unwrap_or_default();
+            let network = network.clone().fork(&device);
+            (lesson.loss(&network, shard, rng) / parts, network)
+        })
+        .collect();
     let results = thread::scope(|scope| -> Result<Vec<_>> {
-        let threads: Vec<_> = shards
-            .map(|(shard, network, mut rng)| {
+        let threads: Vec<_> = losses
+            .into_iter()
+            .map(|(loss, network)| {
                 scope.spawn(move || {
-                    let loss = lesson.loss(&network, shard, &mut rng) / parts;
                     let value = f64::from(loss.clone().into_scalar::<f32>());
                     (value, GradientsParams::from_grads(loss.backward(), &network))
                 })
             })
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("a training thread panicked")))
-            .collect()
+        let panicked = |_| anyhow!("a training thread panicked");
+        threads.into_iter().map(|thread| thread.join().map_err(panicked)).collect()
     })?;
     let mut sum = GradientsAccumulator::new();
     let mut loss = 0.0;
