@@ -5,14 +5,15 @@ CARGO  ?= cargo
 DATA   ?= ../shared/data/marketplace
 CLEAN  ?= data/clean
 LISTEN ?= 127.0.0.1:8080
+LISTINGS ?= 10000
 
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: help run test setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench-ranking help run test setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: sample ## Set everything up and serve the sample listings on port 8080
 	$(MARKETRANK) serve --listen $(LISTEN)
@@ -53,6 +54,10 @@ evaluate: prepare ## Measure models/ on the test split, through ONNX Runtime and
 
 import: prepare ## Fill the catalogue with the prepared listings
 	$(MARKETRANK) import $(CLEAN)/products.csv --photos $(CLEAN)/photos
+
+bench-ranking: setup ## What ranking costs at LISTINGS listings (default 10000)
+	$(CARGO) build --release --locked --workspace --example bench_ranking
+	target/release/examples/bench_ranking --listings $(LISTINGS)
 
 openapi: build ## Write openapi/openapi.json
 	$(MARKETRANK) openapi --output openapi/openapi.json

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     artefacts::PrecisionChoice,
+    catalogue::cluster::ClusterOptions,
     inference::{Device, InferenceOptions},
     preprocess::PhotoLimits,
 };
@@ -79,6 +80,44 @@ pub struct CatalogueConfig {
     /// Folder of the embedded catalogue; made where it is missing
     #[arg(long, env = "MARKETRANK_DATA_DIR", default_value = "data/catalogue", value_name = "FOLDER")]
     pub data_dir: PathBuf,
+
+    /// Keep the catalogue in a Qdrant server or cluster instead: gRPC addresses of its nodes, with commas between them. Any
+    /// node will do; the others are asked where one does not answer
+    #[arg(long, env = "MARKETRANK_QDRANT", value_delimiter = ',', value_name = "http://HOST:6334")]
+    pub qdrant: Vec<String>,
+
+    #[command(flatten)]
+    pub cluster: ClusterConfig,
+}
+
+/// How a Qdrant cluster is asked, and how a collection is made where there is none.
+#[derive(Debug, Clone, Args)]
+pub struct ClusterConfig {
+    /// Key that the cluster asks for
+    #[arg(long, env = "MARKETRANK_QDRANT_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub qdrant_api_key: Option<String>,
+
+    /// First part of the collection's name; the version of the models is the second, so that new models never meet the
+    /// embeddings of old ones
+    #[arg(long, env = "MARKETRANK_QDRANT_COLLECTION", default_value = "marketrank", value_name = "NAME")]
+    pub qdrant_collection: String,
+
+    /// A node that does not answer in this time is given up for the next
+    #[arg(long, env = "MARKETRANK_QDRANT_TIMEOUT_MS", default_value_t = 2_000, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub qdrant_timeout_ms: u64,
+
+    /// Shards of a new collection: at least one a node, or some have nothing to do
+    #[arg(long, env = "MARKETRANK_QDRANT_SHARDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub qdrant_shards: u32,
+
+    /// Copies of each shard of a new collection; with two, reads go on when a node is away
+    #[arg(long, env = "MARKETRANK_QDRANT_REPLICAS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub qdrant_replicas: u32,
+
+    /// Copies of a new collection's shard that must have taken a write before it is acknowledged. More survive the loss of
+    /// more nodes, and need more nodes to be there
+    #[arg(long, env = "MARKETRANK_QDRANT_WRITE_CONSISTENCY", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub qdrant_write_consistency: u32,
 }
 
 /// What a request may cost.
@@ -116,6 +155,21 @@ impl ModelConfig {
             threads: self.threads.map_or((cores / workers).max(1), usize::from),
             max_batch: usize::from(self.max_batch),
             queue: self.queue as usize,
+        }
+    }
+}
+
+impl ClusterConfig {
+    /// For the cluster with these nodes.
+    pub fn options(&self, addresses: &[String]) -> ClusterOptions {
+        ClusterOptions {
+            addresses: addresses.to_vec(),
+            api_key: self.qdrant_api_key.clone(),
+            collection: self.qdrant_collection.clone(),
+            timeout: Duration::from_millis(self.qdrant_timeout_ms),
+            shards: self.qdrant_shards,
+            replicas: self.qdrant_replicas,
+            write_consistency: self.qdrant_write_consistency,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `marketrank import`: fills the catalogue from a CSV of listings, in batches, with a progress bar.
 
+mod copy;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -31,14 +33,18 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct ImportConfig {
     /// The clean table of `marketrank-train prepare`, or any CSV with columns id and title and, where known, description,
     /// category, price, currency, location, lat, lon, listed_at and photos (file names with `;` between them)
-    #[arg(value_name = "CSV")]
-    pub table: PathBuf,
+    #[arg(value_name = "CSV", required_unless_present = "to")]
+    pub table: Option<PathBuf>,
+
+    /// Instead of a table, copy the catalogue in --data-dir as it is into this Qdrant cluster: no model is asked
+    #[arg(long, value_delimiter = ',', value_name = "http://HOST:6334", conflicts_with = "table")]
+    pub to: Vec<String>,
 
     /// Folder of the photo files
     #[arg(long, value_name = "FOLDER")]
     pub photos: Option<PathBuf>,
 
-    /// Embed listings again that are stored already
+    /// Embed listings again whose text and photos are stored as they are already
     #[arg(long)]
     pub again: bool,
 
@@ -83,17 +89,21 @@ struct Counts {
     failed: usize,
 }
 
-/// Imports every listing of the table that the catalogue does not hold yet. A listing that cannot be used is counted and
+/// Imports every listing of the table that the catalogue does not hold as it is. A listing that cannot be used is counted and
 /// named in the log, and the others go on.
 pub async fn run(config: ImportConfig) -> anyhow::Result<()> {
-    let rows = count_rows(&config.table)?;
+    let Some(table) = config.table.clone() else {
+        return copy::to_cluster(&config.catalogue.data_dir, &config.catalogue.cluster.options(&config.to))
+            .await;
+    };
+    let rows = count_rows(&table)?;
     let inference = open_models(&config.models)?;
-    let catalogue = open_catalogue(&config.catalogue, &inference)?;
+    let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let intake = Intake::new(inference, config.limits.photo_limits());
     let progress = progress_bar(rows);
     let mut counts = Counts::default();
 
-    let mut reader = open_table(&config.table)?;
+    let mut reader = open_table(&table)?;
     let mut batch = Vec::with_capacity(BATCH);
     for (number, row) in reader.deserialize::<Row>().enumerate() {
         // The header is line 1; a quoted line break makes later lines differ, so rows are counted, not lines.
@@ -120,7 +130,7 @@ pub async fn run(config: ImportConfig) -> anyhow::Result<()> {
         "imported {stored} products, {present} were there already, {failed} left out; the catalogue holds {held}"
     );
     if stored + present == 0 && failed > 0 {
-        bail!("no row of {} could be used", config.table.display());
+        bail!("no row of {} could be used", table.display());
     }
     Ok(())
 }
@@ -136,24 +146,19 @@ async fn store(
 ) -> anyhow::Result<()> {
     let size = batch.len() as u64;
     let ids: Vec<ProductId> = batch.iter().map(|(product, _)| product.id.clone()).collect();
-    let present = if config.again { vec![None; ids.len()] } else { catalogue.products(&ids).await? };
-    let fresh = batch.into_iter().zip(present).filter_map(|(listing, present)| match present {
-        Some(_) => {
-            counts.present += 1;
-            None
-        }
-        None => Some(listing),
-    });
-    let fresh: Vec<_> = fresh.collect();
-    let embedded = futures::future::join_all(fresh.into_iter().map(|(product, photos)| async move {
+    let present = if config.again { vec![None; ids.len()] } else { catalogue.get(&ids).await? };
+    let listings = batch.into_iter().zip(present);
+    let embedded = futures::future::join_all(listings.map(|((product, photos), before)| async move {
         let id = product.id.clone();
-        (id, embed(config.photos.as_deref(), intake, product, photos).await)
+        let stored = embed(config.photos.as_deref(), intake, product, photos, before.clone()).await;
+        (id, stored.map(|stored| if before.as_ref() == Some(&stored) { None } else { Some(stored) }))
     }))
     .await;
     let mut good: Vec<StoredProduct> = Vec::with_capacity(embedded.len());
     for (id, outcome) in embedded {
         match outcome {
-            Ok(stored) => good.push(stored),
+            Ok(Some(stored)) => good.push(stored),
+            Ok(None) => counts.present += 1,
             Err(error) => {
                 counts.failed += 1;
                 progress.suspend(|| warn!(%id, error = format!("{error:#}"), "a listing is left out"));
@@ -174,6 +179,7 @@ async fn embed(
     intake: &Intake,
     product: Product,
     names: Vec<String>,
+    before: Option<StoredProduct>,
 ) -> anyhow::Result<StoredProduct> {
     let mut photos = Vec::with_capacity(names.len());
     for name in names {
@@ -183,7 +189,7 @@ async fn embed(
             tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
         photos.push(Bytes::from(bytes));
     }
-    Ok(intake.product(product, photos, PATIENCE).await?)
+    Ok(intake.product(product, photos, before, PATIENCE).await?)
 }
 
 impl Row {
@@ -248,7 +254,7 @@ fn count_rows(path: &Path) -> anyhow::Result<u64> {
     Ok(open_table(path)?.byte_records().count() as u64)
 }
 
-fn progress_bar(rows: u64) -> ProgressBar {
+pub(crate) fn progress_bar(rows: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} listings, {per_sec}, {eta} left");
     ProgressBar::new(rows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -12,7 +12,7 @@ use image::RgbImage;
 use tokio::sync::Semaphore;
 
 use crate::{
-    catalogue::{Product, StoredProduct},
+    catalogue::{ContentHash, Product, StoredProduct},
     inference::{Inference, InferenceError, ListingTensors},
     preprocess::{PhotoError, PhotoLimits, TextEncoderError, decode_photo, thumbnail},
 };
@@ -65,13 +65,28 @@ impl Intake {
         Ok(self.tensors_and_thumbnail(title, description, photos, false).await?.0)
     }
 
-    /// Embeds a product, keeps a thumbnail of its first photo, and predicts the category where none was given.
+    /// Embeds a product, keeps a thumbnail of its first photo, and predicts the category where none was given. What is
+    /// stored of it already, `before`, is used again where text and photos are the same.
     pub async fn product(
         &self,
         mut product: Product,
         photos: Vec<Bytes>,
+        before: Option<StoredProduct>,
         timeout: Duration,
     ) -> Result<StoredProduct, IntakeError> {
+        let content = ContentHash::of(&product, &photos);
+        // The category that a client gave before and gives no longer says nothing of what would be predicted.
+        let usable = |before: &StoredProduct| {
+            before.content == content && (product.category.is_some() || before.product.category_predicted)
+        };
+        if let Some(before) = before.filter(usable) {
+            let StoredProduct { product: old, embedding, thumbnail, .. } = before;
+            if product.category.is_none() {
+                product.category = old.category;
+                product.category_predicted = true;
+            }
+            return Ok(StoredProduct { product, embedding, thumbnail, content });
+        }
         let deadline = Instant::now() + timeout;
         let description = product.description.as_deref().unwrap_or_default();
         let (tensors, thumbnail) =
@@ -81,7 +96,7 @@ impl Intake {
             product.category = Some(self.inference.predict(&inferred, 1).category);
             product.category_predicted = true;
         }
-        Ok(StoredProduct { product, embedding: inferred.embedding(), thumbnail })
+        Ok(StoredProduct { product, embedding: inferred.embedding(), thumbnail, content })
     }
 
     async fn tensors_and_thumbnail(

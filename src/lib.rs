@@ -13,5 +13,6 @@ pub mod inference;
 pub mod intake;
 pub mod preprocess;
 pub mod ranking;
+pub mod reindex;
 pub mod serve;
 pub mod telemetry;

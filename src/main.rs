@@ -1,4 +1,4 @@
-//! `marketrank serve | import | check | openapi`
+//! `marketrank serve | import | reindex | check | openapi`
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -7,6 +7,7 @@ use marketrank::{
     api,
     config::{CatalogueConfig, ModelConfig, ServeConfig},
     import::{self, ImportConfig},
+    reindex::{self, ReindexConfig},
     serve,
     telemetry::{self, LogFormat},
 };
@@ -33,6 +34,9 @@ enum Command {
     Serve(Box<ServeConfig>),
     /// Fill the catalogue from a CSV of listings; may be interrupted and run again
     Import(Box<ImportConfig>),
+    /// Embed a catalogue again with other models, into a new folder, while the old one serves; may be interrupted and run
+    /// again
+    Reindex(Box<ReindexConfig>),
     /// Verify models and catalogue as `serve` would, and say what was found
     Check(CheckArgs),
     /// Write the OpenAPI document
@@ -77,6 +81,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(config) => serve::run(*config).await,
         Command::Import(config) => import::run(*config).await,
+        Command::Reindex(config) => reindex::run(*config).await,
         Command::Check(CheckArgs { models, catalogue }) => serve::check(&models, &catalogue).await,
         Command::Openapi(OpenapiArgs { output }) => {
             let json = api::openapi().to_pretty_json()? + "\n";

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::{
     api::{self, AppState, PhotoFetcher},
     artefacts::Artefacts,
-    catalogue::{Catalogue, embedded::EmbeddedCatalogue},
+    catalogue::{Catalogue, cluster::ClusterCatalogue, embedded::EmbeddedCatalogue},
     config::{CatalogueConfig, ModelConfig, ServeConfig},
     inference::{Inference, Model, Runtime},
     intake::Intake,
@@ -27,7 +27,7 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         format!("cannot listen on {}; stop what uses it or give another --listen", config.listen)
     })?;
     let inference = open_models(&config.models)?;
-    let catalogue = open_catalogue(&config.catalogue, &inference)?;
+    let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let photos =
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
     let intake = Intake::new(inference.clone(), config.limits.photo_limits());
@@ -71,8 +71,12 @@ pub async fn check(models: &ModelConfig, catalogue: &CatalogueConfig) -> anyhow:
         let variant = inference.variant(model);
         println!("{:10} {} from {}", model.name(), variant.precision.name(), variant.file.file);
     }
-    let opened = open_catalogue(catalogue, &inference)?;
-    println!("catalogue  {} products in {}", opened.count().await?, catalogue.data_dir.display());
+    let opened = open_catalogue(catalogue, &inference).await?;
+    let place = match catalogue.qdrant.first() {
+        Some(_) => catalogue.qdrant.join(", "),
+        None => catalogue.data_dir.display().to_string(),
+    };
+    println!("catalogue  {} products in {place}", opened.count().await?);
     opened.close().await?;
     Ok(())
 }
@@ -93,9 +97,17 @@ pub fn open_models(config: &ModelConfig) -> anyhow::Result<Arc<Inference>> {
     Ok(Arc::new(inference))
 }
 
-/// Opens the catalogue for the embedding space of these models.
-pub fn open_catalogue(config: &CatalogueConfig, inference: &Inference) -> anyhow::Result<Arc<dyn Catalogue>> {
+/// Opens the catalogue for the embedding space of these models: in a cluster where one is named, else in a folder.
+pub async fn open_catalogue(
+    config: &CatalogueConfig,
+    inference: &Inference,
+) -> anyhow::Result<Arc<dyn Catalogue>> {
     let manifest = inference.manifest();
+    if !config.qdrant.is_empty() {
+        let options = config.cluster.options(&config.qdrant);
+        let cluster = ClusterCatalogue::open(&options, manifest.embedding_width, &manifest.version).await?;
+        return Ok(Arc::new(cluster));
+    }
     let catalogue = EmbeddedCatalogue::open(&config.data_dir, manifest.embedding_width, &manifest.version)?;
     Ok(Arc::new(catalogue))
 }

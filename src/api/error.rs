@@ -199,6 +199,20 @@ impl From<IntakeError> for ApiError {
 
 impl From<CatalogueError> for ApiError {
     fn from(error: CatalogueError) -> Self {
-        Self::Internal(error.to_string())
+        Self::from(&error)
+    }
+}
+
+/// For an error that befell several products at once.
+impl From<&CatalogueError> for ApiError {
+    fn from(error: &CatalogueError) -> Self {
+        match error {
+            CatalogueError::Unavailable(_) | CatalogueError::Halted(_) | CatalogueError::Closed => {
+                Self::NotReady(error.to_string())
+            }
+            CatalogueError::Unusable(_) | CatalogueError::Embedding(_) | CatalogueError::Engine(_) => {
+                Self::Internal(error.to_string())
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What ranking asks for: the reading half of a catalogue, which the candidates of a request have too.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::{CatalogueError, Facts, Filter, Product, ProductId, lexical::Terms};
 
@@ -20,6 +21,18 @@ pub struct Hit {
     /// As the probe has it; 0 where there was none.
     pub score: f32,
     pub facts: Facts,
+}
+
+/// Where a page of [`super::Catalogue::page`] begins: the point of its first product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position(pub Uuid);
+
+/// Products in the engine's own order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    pub ids: Vec<ProductId>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Position>,
 }
 
 /// How many products there are of one value.

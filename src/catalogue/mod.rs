@@ -1,9 +1,12 @@
 //! Where listings live: the [`Catalogue`] trait and the engines behind it.
 //!
 //! Ranking knows [`Index`], the reading half, and the API knows both; neither knows an engine. [`embedded`] keeps
-//! everything in a folder of this machine.
+//! everything in a folder of this machine, [`cluster`] in a Qdrant server or cluster.
 
+pub mod cluster;
 pub mod embedded;
+mod embedding;
+mod engine_names;
 mod facts;
 mod filter;
 mod index;
@@ -14,8 +17,10 @@ use async_trait::async_trait;
 
 pub use facts::{Facts, PhotoTag, Place};
 pub use filter::{Filter, Near};
-pub use index::{FacetCount, Hit, Index, Probe, by_count};
-pub use product::{InvalidProductId, Location, MAX_ID_LENGTH, Product, ProductId, StoredProduct};
+pub use index::{FacetCount, Hit, Index, Page, Position, Probe, by_count};
+pub use product::{
+    ContentHash, InvalidProductId, Location, MAX_ID_LENGTH, Product, ProductId, StoredProduct,
+};
 
 /// What every engine can do. All calls may be made at the same time from many tasks.
 #[async_trait]
@@ -26,6 +31,16 @@ pub trait Catalogue: Index {
 
     /// As [`Index::products`], with embeddings and thumbnails.
     async fn get(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, CatalogueError>;
+
+    /// Up to `limit` products that pass the filter, from a position on (`None`: from the start), in an order of the
+    /// engine's own that stays the same. A listing stored or removed between two pages is there or not; every other one
+    /// is on exactly one page.
+    async fn page(
+        &self,
+        filter: &Filter,
+        from: Option<Position>,
+        limit: usize,
+    ) -> Result<Page, CatalogueError>;
 
     /// Removes a product. False where there was none.
     async fn delete(&self, id: &ProductId) -> Result<bool, CatalogueError>;
@@ -47,6 +62,9 @@ pub enum CatalogueError {
     /// An embedding that does not belong in this catalogue's space: another width, not finite, not of L2 norm 1.
     #[error("{0}")]
     Embedding(String),
+    /// The storage or the cluster cannot take this now, though it may later: a full disk, a node that is away.
+    #[error("{0}")]
+    Unavailable(String),
     /// The engine failed; the message is its own.
     #[error("the catalogue engine failed: {0}")]
     Engine(String),

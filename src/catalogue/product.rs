@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -122,6 +123,30 @@ pub struct StoredProduct {
     pub embedding: Vec<f32>,
     /// A small JPEG of the first photo, where one was given.
     pub thumbnail: Option<Vec<u8>>,
+    /// What the embedding was made from.
+    pub content: ContentHash,
+}
+
+/// SHA-256 of title, description and photo files, cut to 128 bits and in hexadecimal: a listing of the same hash need
+/// not be embedded again. The default is that of no listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContentHash(String);
+
+impl ContentHash {
+    pub fn of(product: &Product, photos: &[impl AsRef<[u8]>]) -> Self {
+        let description = product.description.as_deref().unwrap_or_default();
+        let mut hasher = Sha256::new();
+        for part in [product.title.as_bytes(), description.as_bytes()]
+            .into_iter()
+            .chain(photos.iter().map(AsRef::as_ref))
+        {
+            // With its length, so that what moves from the title to the description is another listing.
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 impl StoredProduct {

@@ -1,8 +1,11 @@
 //! `/v1/products`
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::server::{answer, base64, client, get, photo, post_json, put_json, url};
+use marketrank::catalogue::{Product, StoredProduct};
+use serde_json::{Value, json};
+
+use crate::server::{answer, base64, client, get, intake, photo, post_json, put_json, url};
 
 #[test]
 fn a_stored_product_is_given_back_as_it_was_sent() {
@@ -82,16 +85,119 @@ fn each_product_of_an_array_is_stored_or_gets_its_own_error() {
     assert_eq!(get("/v1/products/bulk-4").1["title"], "Shelf");
 }
 
+/// Status and lines of the answer to an NDJSON request.
+fn post_lines(lines: String) -> (u16, Vec<Value>) {
+    // However long ten thousand lines take on a busy machine.
+    let patient = reqwest::blocking::Client::builder().no_proxy().timeout(None).build().unwrap();
+    let request =
+        patient.post(url("/v1/products")).header("content-type", "application/x-ndjson").body(lines);
+    let response = request.send().unwrap();
+    assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+    let status = response.status().as_u16();
+    let text = response.text().unwrap();
+    (status, text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
 #[test]
-fn a_line_that_is_not_json_spoils_no_other_line() {
+fn each_line_is_answered_and_one_that_is_not_json_spoils_no_other() {
     let lines =
         "{\"id\": \"line-1\", \"title\": \"Lamp\"}\n\nnot json\n{\"id\": \"line-2\", \"title\": \"Desk\"}\n";
-    let request =
-        client().post(url("/v1/products")).header("content-type", "application/x-ndjson").body(lines);
-    let (status, body) = answer(request);
-    assert_eq!((status, &body["stored"], &body["failed"]), (200, &json!(2), &json!(1)));
-    assert_eq!(body["results"][1]["error"]["code"], "malformed");
+    let (status, answers) = post_lines(lines.to_owned());
+    assert_eq!(status, 200);
+    assert_eq!(answers[0], json!({"index": 0, "id": "line-1", "status": "stored"}));
+    assert_eq!(answers[1]["error"]["code"], "malformed");
+    assert_eq!(answers[2], json!({"index": 2, "id": "line-2", "status": "stored"}));
+    assert_eq!(answers[3], json!({"stored": 2, "failed": 1}));
     assert_eq!(get("/v1/products/line-2").0, 200);
+}
+
+/// Forty products over and over, so that nearly all lines are of products that need not be embedded again.
+#[test]
+fn a_bad_line_among_ten_thousand_good_ones_fails_alone() {
+    let line = |n: usize| format!("{{\"id\": \"many-{}\", \"title\": \"Lamp\", \"price\": {n}}}\n", n % 40);
+    let lines: String =
+        (0..10_001).map(|n| if n == 5_000 { "{\"id\": \n".to_owned() } else { line(n) }).collect();
+    let (status, answers) = post_lines(lines);
+    assert_eq!((status, answers.len()), (200, 10_002));
+    assert_eq!(answers[10_001], json!({"stored": 10_000, "failed": 1}));
+    let failed: Vec<_> = answers[..10_001].iter().filter(|answer| answer["status"] == "failed").collect();
+    assert_eq!((failed.len(), &failed[0]["index"]), (1, &json!(5_000)));
+    assert_eq!(get("/v1/products/many-39").1["price"], 9999.0);
+}
+
+#[test]
+fn an_array_of_more_than_ten_thousand_is_too_large() {
+    let (status, problem) = post_json("/v1/products", &json!(vec![json!({}); 10_001]));
+    assert_eq!(status, 413);
+    assert!(problem["detail"].as_str().unwrap().contains("NDJSON"), "{problem}");
+}
+
+#[test]
+fn every_product_of_a_category_is_on_one_page() {
+    let products: Vec<Value> = (0..25)
+        .map(|n| json!({"id": format!("paged-{n:02}"), "title": "Lamp", "category": "Paging test"}))
+        .collect();
+    assert_eq!(post_json("/v1/products", &json!(products)).1["stored"], 25);
+    let mut listed = Vec::new();
+    let mut route = "/v1/products?category=Paging%20test&limit=10".to_owned();
+    let mut pages = 0;
+    loop {
+        let (status, page) = get(&route);
+        assert_eq!(status, 200, "{page}");
+        pages += 1;
+        listed.extend(
+            page["products"].as_array().unwrap().iter().map(|p| p["id"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else { break };
+        route = format!("/v1/products?category=Paging%20test&limit=10&cursor={next}");
+    }
+    listed.sort();
+    assert_eq!(pages, 3);
+    assert_eq!(listed, (0..25).map(|n| format!("paged-{n:02}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cursor_of_another_query_and_one_of_nobody_are_refused() {
+    let products = json!([{"id": "cursor-1", "title": "Lamp", "category": "Cursor test"},
+                          {"id": "cursor-2", "title": "Lamp", "category": "Cursor test"}]);
+    post_json("/v1/products", &products);
+    let page = get("/v1/products?category=Cursor%20test&limit=1").1;
+    let cursor = page["next"].as_str().unwrap();
+    assert_eq!(get(&format!("/v1/products?category=Cursor%20test&cursor={cursor}")).0, 200);
+    for route in [
+        format!("/v1/products?cursor={cursor}"),
+        format!("/v1/products?category=Other&cursor={cursor}"),
+        "/v1/products?cursor=AAAA".to_owned(),
+        "/v1/products?cursor=%00%ff".to_owned(),
+    ] {
+        let (status, problem) = get(&route);
+        assert_eq!((status, &problem["field"]), (422, &json!("cursor")), "{route}");
+    }
+    assert_eq!(get("/v1/products?limit=0").1["field"], "limit");
+    assert_eq!(get("/v1/products?offset=3").0, 422);
+}
+
+#[tokio::test]
+async fn a_listing_is_embedded_again_only_where_text_or_photos_changed() {
+    let intake = intake();
+    let lamp = |title: &str, price: f64| {
+        serde_json::from_value::<Product>(json!({"id": "lamp", "title": title, "price": price})).unwrap()
+    };
+    let patience = Duration::from_secs(60);
+    let photos = vec![photo("lamp.jpg").into()];
+    let first = intake.product(lamp("Lamp", 5.0), photos.clone(), None, patience).await.unwrap();
+    // A mark that no model makes: where it comes back, nothing was embedded.
+    let marked = StoredProduct { embedding: vec![0.5; 4], ..first.clone() };
+    let take = async |title, photos: Vec<bytes::Bytes>| {
+        let before = Some(marked.clone());
+        intake.product(lamp(title, 7.0), photos, before, patience).await.unwrap()
+    };
+    let same = take("Lamp", photos.clone()).await;
+    assert_eq!((same.embedding, same.thumbnail), (marked.embedding.clone(), first.thumbnail.clone()));
+    assert_eq!((same.product.price, same.product.category), (Some(7.0), first.product.category));
+    assert_ne!(take("Desk lamp", photos.clone()).await.embedding, marked.embedding);
+    assert_ne!(take("Lamp", Vec::new()).await.embedding, marked.embedding);
+    assert_ne!(take("Lamp", vec![photo("sofa.jpg").into()]).await.embedding, marked.embedding);
 }
 
 #[test]

@@ -52,10 +52,10 @@ pub fn start(flags: &[&str]) -> SocketAddr {
     let config = config(flags);
     thread::spawn(move || {
         let folder = TempDir::new().unwrap();
-        let place = CatalogueConfig { data_dir: folder.path().join("catalogue") };
+        let place = CatalogueConfig { data_dir: folder.path().join("catalogue"), ..config.catalogue.clone() };
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let inference = Arc::clone(&MODELS);
-            let catalogue = open_catalogue(&place, &inference).unwrap();
+            let catalogue = open_catalogue(&place, &inference).await.unwrap();
             let photos = PhotoFetcher::new(&config.limits).unwrap();
             let intake = Intake::new(Arc::clone(&inference), config.limits.photo_limits());
             let state = AppState::new(inference, intake, catalogue, photos, config.limits.timeout());
@@ -65,6 +65,11 @@ pub fn start(flags: &[&str]) -> SocketAddr {
         });
     });
     address.recv().unwrap()
+}
+
+/// What takes listings in, over the tests' models.
+pub fn intake() -> Intake {
+    Intake::new(Arc::clone(&MODELS), config(&[]).limits.photo_limits())
 }
 
 /// Address of a route on the tests' shared server.

@@ -1,6 +1,7 @@
-//! Tests of the program itself: how it starts, refuses to start, stops, and imports.
+//! Tests of the program itself: how it starts, refuses to start, stops, imports and reindexes.
 
 mod import;
 mod program;
 mod refusal;
+mod reindex;
 mod shutdown;

@@ -6,17 +6,19 @@ use std::{
 };
 
 use marketrank::catalogue::{
-    Catalogue, CatalogueError, FacetCount, Filter, Hit, Near, Place, Probe, StoredProduct, lexical::Terms,
+    Catalogue, CatalogueError, ContentHash, FacetCount, Filter, Hit, Near, Place, Probe, Product,
+    StoredProduct, lexical::Terms,
 };
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use crate::listings::{Dice, WIDTH, axis, id, ids, random_listings, stored, titled, with_date};
 
-/// Makes a test of every function of the suite. `$open` gives a guard that holds the catalogue.
+/// Makes a test of every function of the suite. `$open` gives a guard that holds the catalogue; with an
+/// attribute (`#[ignore]`) it is asynchronous and the guard is cleared afterwards.
 macro_rules! catalogue_suite {
-    ($open:path) => {
-        catalogue_suite!(@tests $open;
+    ($(#[$attribute:meta])* $open:path) => {
+        catalogue_suite!(@tests $(#[$attribute])* $open;
             a_stored_product_comes_back_whole
             products_come_in_the_order_asked_for_with_gaps_where_there_are_none
             a_product_of_a_known_id_replaces_the_old_one
@@ -33,12 +35,24 @@ macro_rules! catalogue_suite {
             categories_are_counted_under_the_filter
             hits_bring_the_facts_of_their_products
             embeddings_come_back_as_they_were_stored
+            pages_hold_every_product_that_passes_once
             browsing_gives_the_newest_first_and_the_undated_last
             an_embedding_of_another_width_is_refused_and_nothing_is_stored
             an_embedding_that_is_not_a_unit_vector_is_refused
             writes_at_the_same_time_all_arrive
             a_closed_catalogue_refuses_everything
         );
+    };
+    (@tests #[$attribute:meta] $open:path; $($test:ident)+) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[$attribute]
+            async fn $test() {
+                let guard = $open().await;
+                crate::catalogue_suite::$test(&guard.catalogue).await;
+                guard.clear().await;
+            }
+        )+
     };
     (@tests $open:path; $($test:ident)+) => {
         $(
@@ -69,15 +83,19 @@ fn hit_ids(hits: &[Hit]) -> Vec<&str> {
 }
 
 pub async fn a_stored_product_comes_back_whole(catalogue: &dyn Catalogue) {
-    let product = serde_json::from_value(json!({
+    let product: Product = serde_json::from_value(json!({
         "id": "a:b~c", "title": "Élan vital", "description": "two\nlines", "category": "Pets", "price": 0.1,
         "category_predicted": true, "currency": "GBP", "location": {"name": "Bath", "lat": 51.38, "lon": -2.36},
         "listed_at": "2024-02-29T23:59:59.123456789+01:00",
         "attributes": {"nothing": null, "list": [1, {"deep": 0.3}], "big": 9007199254740993_i64},
     }))
     .unwrap();
-    let whole =
-        StoredProduct { product, embedding: Dice(1).direction(), thumbnail: Some(vec![0xff, 0xd8, 0xff]) };
+    let whole = StoredProduct {
+        content: ContentHash::of(&product, &[b"photo"]),
+        product,
+        embedding: Dice(1).direction(),
+        thumbnail: Some(vec![0xff, 0xd8, 0xff]),
+    };
     catalogue.upsert(vec![whole.clone()]).await.unwrap();
     assert_eq!(catalogue.get(&[id("a:b~c")]).await.unwrap(), [Some(whole.clone())]);
     assert_eq!(catalogue.products(&[id("a:b~c")]).await.unwrap(), [Some(whole.product)]);
@@ -228,7 +246,7 @@ fn passes(filter: &Filter, listing: &StoredProduct) -> bool {
 fn kilometres((a_lat, a_lon): (f64, f64), (b_lat, b_lon): (f64, f64)) -> f64 {
     let [a_lat, a_lon, b_lat, b_lon] = [a_lat, a_lon, b_lat, b_lon].map(f64::to_radians);
     let cosine = a_lat.sin() * b_lat.sin() + a_lat.cos() * b_lat.cos() * (a_lon - b_lon).cos();
-    6371.0088 * cosine.clamp(-1.0, 1.0).acos()
+    6_371.008_8 * cosine.clamp(-1.0, 1.0).acos()
 }
 
 /// The cosine of two corners in eighths.
@@ -348,6 +366,28 @@ pub async fn embeddings_come_back_as_they_were_stored(catalogue: &dyn Catalogue)
     let found = catalogue.embeddings(&["p0003", "nobody", "p0001"].map(id)).await.unwrap();
     let [first, third] = [1, 3].map(|n: usize| Some(listings[n].embedding.clone()));
     assert_eq!(found, [third, None, first]);
+}
+
+pub async fn pages_hold_every_product_that_passes_once(catalogue: &dyn Catalogue) {
+    let listings = random_listings(130, &mut Dice(16), Dice::corner);
+    catalogue.upsert(listings.clone()).await.unwrap();
+    let filter = Filter { categories: vec!["Category 1".to_owned()], ..Filter::default() };
+    for filter in [Filter::default(), filter] {
+        let mut paged = Vec::new();
+        let mut from = None;
+        loop {
+            let page = catalogue.page(&filter, from, 20).await.unwrap();
+            assert!(page.ids.len() == 20 || page.next.is_none());
+            paged.extend(page.ids);
+            match page.next {
+                Some(next) => from = Some(next),
+                None => break,
+            }
+        }
+        paged.sort();
+        let passing = listings.iter().filter(|listing| passes(&filter, listing));
+        assert_eq!(ids(&paged), ids(passing.map(|listing| &listing.product.id)));
+    }
 }
 
 pub async fn browsing_gives_the_newest_first_and_the_undated_last(catalogue: &dyn Catalogue) {

@@ -5,10 +5,11 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use marketrank::catalogue::{
-    Catalogue, CatalogueError, Filter, Index, Probe, StoredProduct, embedded::EmbeddedCatalogue,
+    Catalogue, CatalogueError, ContentHash, Filter, Index, Probe, StoredProduct, embedded::EmbeddedCatalogue,
     lexical::Terms,
 };
 
@@ -92,7 +93,7 @@ fn another_embedding_width_is_refused_naming_both() {
     drop(open(folder.path()));
     let message = refusal(folder.path(), 512, SPACE);
     assert!(
-        message.contains("width 16") && message.contains("width 512") && message.contains("import"),
+        message.contains("width 16") && message.contains("width 512") && message.contains("reindex"),
         "{message}"
     );
 }
@@ -133,78 +134,102 @@ fn a_damaged_description_is_refused() {
     assert!(refusal(folder.path(), WIDTH, SPACE).contains("is no catalogue description"));
 }
 
-/// Version `n` of a product: title, embedding and thumbnail all tell `n`.
+/// Version `n` of a product: title, embedding, thumbnail and content all tell `n`.
 fn version(name: &str, n: u64) -> StoredProduct {
+    let product = titled(name, &format!("w{n}"));
     StoredProduct {
         thumbnail: Some(n.to_le_bytes().to_vec()),
-        ..stored(titled(name, &format!("w{n}")), Dice(n).direction())
+        content: ContentHash::of(&product, &[n.to_le_bytes()]),
+        ..stored(product, Dice(n).direction())
     }
 }
 
-/// Not a test of its own: what the next one runs in a process that it can kill. It writes new products, replaces one
-/// over and over, removes some, and says of each what was acknowledged.
+/// Products of one bulk write of the child process.
+const BULK: u64 = 32;
+const KILLS: usize = 50;
+
+/// Not a test of its own: what the next one runs in a process that it can kill. Each bulk write stores new products,
+/// replaces one over and over, and removes one of the write before.
 #[tokio::test]
 #[ignore = "run by acknowledged_writes_survive_kill_9 as a child process"]
 async fn writer_to_be_killed() {
     let Some(folder) = std::env::var_os("MARKETRANK_TEST_FOLDER") else { return };
+    let first: u64 = std::env::var("MARKETRANK_TEST_FIRST").unwrap().parse().unwrap();
     let catalogue = open(Path::new(&folder));
     let mut out = std::io::stdout();
-    let first = catalogue.count().await.unwrap();
     for n in first.. {
-        let new = version(&format!("new-{n}"), n);
-        catalogue.upsert(vec![new, version("replaced", n)]).await.unwrap();
+        let mut bulk: Vec<_> = (0..BULK).map(|i| version(&format!("new-{n}-{i}"), n * BULK + i)).collect();
+        bulk.push(version("replaced", n));
+        bulk.push(version(&format!("gone-{n}"), n));
+        catalogue.upsert(bulk).await.unwrap();
         writeln!(out, "acknowledged {n}").unwrap();
-        let short_lived = version(&format!("gone-{n}"), n);
-        catalogue.upsert(vec![short_lived]).await.unwrap();
         assert!(catalogue.delete(&id(&format!("gone-{n}"))).await.unwrap());
         writeln!(out, "removed {n}").unwrap();
+    }
+}
+
+/// What was acknowledged is there as a whole and can be found.
+async fn assert_kept(catalogue: &EmbeddedCatalogue, acknowledged: &[u64], removed: &[u64]) {
+    for &n in acknowledged {
+        let expected: Vec<_> = (0..BULK).map(|i| version(&format!("new-{n}-{i}"), n * BULK + i)).collect();
+        let ids: Vec<_> = expected.iter().map(|stored| stored.product.id.clone()).collect();
+        let words = Probe::Words(Terms::of_query(&expected[0].product.title));
+        assert_eq!(catalogue.get(&ids).await.unwrap(), expected.into_iter().map(Some).collect::<Vec<_>>());
+        let found = catalogue.search(&words, &Filter::default(), 5).await.unwrap();
+        assert!(found.iter().any(|hit| hit.id == ids[0]), "{} cannot be found", ids[0]);
+    }
+    for &n in removed {
+        assert_eq!(catalogue.get(&[id(&format!("gone-{n}"))]).await.unwrap(), [None]);
     }
 }
 
 #[tokio::test]
 async fn acknowledged_writes_survive_kill_9() {
     let folder = tempfile::tempdir().unwrap();
-    let mut acknowledged = Vec::new();
-    let mut removed = Vec::new();
-    for kill_after in [40, 1, 75] {
+    let (mut acknowledged, mut removed) = (Vec::new(), Vec::new());
+    let mut dice = Dice(30);
+    let mut next = 0;
+    for kill in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "embedded::writer_to_be_killed", "--ignored", "--nocapture"])
             .env("MARKETRANK_TEST_FOLDER", folder.path())
+            .env("MARKETRANK_TEST_FIRST", next.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let kill_after = dice.pick(1..6) as usize;
+        let within_the_next = Duration::from_micros(dice.pick(0..6_000));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut heard = 0;
+        let mut round = (Vec::new(), Vec::new());
         // What the child says between the decision to kill it and its death was acknowledged too.
         while let Some(Ok(line)) = lines.next() {
             // The test harness writes on the same line before the first.
             if let Some((_, n)) = line.split_once("acknowledged ") {
-                acknowledged.push(n.parse::<u64>().unwrap());
-                heard += 1;
+                round.0.push(n.parse::<u64>().unwrap());
+                if round.0.len() == kill_after {
+                    std::thread::sleep(within_the_next);
+                    // SIGKILL on Unix.
+                    child.kill().unwrap();
+                }
             } else if let Some(n) = line.strip_prefix("removed ") {
-                removed.push(n.parse::<u64>().unwrap());
-            }
-            if heard == kill_after {
-                // SIGKILL on Unix.
-                child.kill().unwrap();
+                round.1.push(n.parse::<u64>().unwrap());
             }
         }
         child.wait().unwrap();
+        next = round.0.last().unwrap() + 1;
 
         let catalogue = open(folder.path());
-        for &n in &acknowledged {
-            let name = format!("new-{n}");
-            assert_eq!(catalogue.get(&[id(&name)]).await.unwrap(), [Some(version(&name, n))]);
-            let words = Probe::Words(Terms::of_query(&format!("w{n}")));
-            let found = catalogue.search(&words, &Filter::default(), 5).await.unwrap();
-            assert!(found.iter().any(|hit| hit.id == id(&name)), "{name}");
-        }
-        for &n in &removed {
-            assert_eq!(catalogue.get(&[id(&format!("gone-{n}"))]).await.unwrap(), [None]);
-        }
+        assert_kept(&catalogue, &round.0, &round.1).await;
         let replaced = catalogue.get(&[id("replaced")]).await.unwrap().pop().flatten().unwrap();
         let n = replaced.product.title[1..].parse().unwrap();
-        assert!(n >= *acknowledged.last().unwrap(), "version {n} is older than an acknowledged one");
-        assert_eq!(replaced, version("replaced", n));
+        assert!(n + 1 >= next, "kill {kill}: version {n} is older than an acknowledged one");
+        assert_eq!(replaced, version("replaced", n), "kill {kill}");
+        // A bulk write that was not acknowledged is there as a whole or not at all.
+        let bulk: Vec<_> = (0..BULK).map(|i| id(&format!("new-{next}-{i}"))).collect();
+        let there = catalogue.products(&bulk).await.unwrap().iter().flatten().count() as u64;
+        assert!(there == 0 || there == BULK, "kill {kill}: {there} of {BULK} of a bulk write are there");
+        acknowledged.extend(round.0);
+        removed.extend(round.1);
     }
+    assert_kept(&open(folder.path()), &acknowledged, &removed).await;
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use marketrank::catalogue::{Location, Product, ProductId, StoredProduct};
+use marketrank::catalogue::{ContentHash, Location, Product, ProductId, StoredProduct};
 use serde_json::json;
 
 /// Embedding width of the tests.
@@ -61,7 +61,7 @@ pub fn titled(id: &str, title: &str) -> Product {
 }
 
 pub fn stored(product: Product, embedding: Vec<f32>) -> StoredProduct {
-    StoredProduct { product, embedding, thumbnail: None }
+    StoredProduct { product, embedding, thumbnail: None, content: ContentHash::default() }
 }
 
 /// Listings of random words (none of them English, so that no stemmer touches them), categories, prices, places and

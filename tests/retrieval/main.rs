@@ -1,6 +1,7 @@
 //! Catalogue and ranking over real engines, through their public functions.
 
 mod catalogue_suite;
+mod cluster;
 mod embedded;
 mod listings;
 mod ranking;

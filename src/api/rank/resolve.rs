@@ -215,7 +215,7 @@ async fn embed_candidates(
         let (product, photos) = candidate.check(state, &place).await?;
         state
             .intake()
-            .product(product, photos, state.timeout())
+            .product(product, photos, None, state.timeout())
             .await
             .map_err(|error| error.at(|photo| format!("{place}images[{photo}]")))
     });

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{Product, ProductId, StoredProduct};
+use crate::catalogue::{ContentHash, Product, ProductId, StoredProduct};
 
 /// One acknowledged unit: applied as a whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +49,7 @@ struct ProductRecord<'a> {
     embedding: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     thumbnail: Option<String>,
+    content: Cow<'a, ContentHash>,
 }
 
 impl<'a> From<&'a StoredProduct> for ProductRecord<'a> {
@@ -58,6 +59,7 @@ impl<'a> From<&'a StoredProduct> for ProductRecord<'a> {
             product: Cow::Borrowed(&stored.product),
             embedding: BASE64.encode(embedding),
             thumbnail: stored.thumbnail.as_ref().map(|jpeg| BASE64.encode(jpeg)),
+            content: Cow::Borrowed(&stored.content),
         }
     }
 }
@@ -73,6 +75,7 @@ impl ProductRecord<'_> {
             product: self.product.into_owned(),
             embedding: values.iter().map(|value| f32::from_le_bytes(*value)).collect(),
             thumbnail: self.thumbnail.map(|text| BASE64.decode(text)).transpose().ok()?,
+            content: self.content.into_owned(),
         })
     }
 }

@@ -9,8 +9,7 @@ use qdrant_edge::{
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
-use super::point::point_of;
-use crate::catalogue::{CatalogueError, Filter};
+use crate::catalogue::{CatalogueError, Filter, engine_names::point_of};
 
 /// Where the payload holds the category of a product.
 pub const CATEGORY: &str = "category";

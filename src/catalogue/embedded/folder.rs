@@ -30,12 +30,27 @@ struct Description {
     embedding_width: usize,
     /// Which models made the embeddings: those of different models cannot be compared.
     space: String,
+    /// While `marketrank reindex` fills it: a catalogue that cannot be served yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    filling: bool,
+}
+
+/// How a folder is to be opened.
+#[derive(Debug, Clone, Copy)]
+pub enum Opening<'a> {
+    /// To serve embeddings of this width and space.
+    Serve { embedding_width: usize, space: &'a str },
+    /// To fill it with embeddings of this width and space; it cannot be served before it is declared whole.
+    Fill { embedding_width: usize, space: &'a str },
+    /// To read it, whatever it holds.
+    AsItIs,
 }
 
 /// A catalogue folder that this process has to itself until the value is dropped.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
+    description: Description,
     _lock: File,
 }
 
@@ -45,8 +60,8 @@ impl Folder {
     /// # Errors
     /// [`CatalogueError::Unusable`] if the folder is in use, holds something else (which is left as it is), or holds
     /// embeddings of another width or space.
-    pub fn open(path: &Path, embedding_width: usize, space: &str) -> Result<Self, CatalogueError> {
-        let wanted = Description { format: FORMAT, embedding_width, space: space.to_owned() };
+    pub fn open(path: &Path, opening: Opening<'_>) -> Result<Self, CatalogueError> {
+        let wanted = opening.description();
         let unusable = |doing: &str, error: io::Error| {
             CatalogueError::Unusable(format!(
                 "cannot {doing} the catalogue folder {}: {error}",
@@ -54,12 +69,16 @@ impl Folder {
             ))
         };
 
-        fs::create_dir_all(path).map_err(|error| unusable("create", error))?;
+        if wanted.is_some() {
+            fs::create_dir_all(path).map_err(|error| unusable("create", error))?;
+        }
         let described = path.join(DESCRIPTION_FILE).try_exists().map_err(|error| unusable("read", error))?;
-        if !described && !holds_nothing(path).map_err(|error| unusable("read", error))? {
+        if !described
+            && (wanted.is_none() || !holds_nothing(path).map_err(|error| unusable("read", error))?)
+        {
             return Err(CatalogueError::Unusable(format!(
-                "the folder {} is not empty and holds no {DESCRIPTION_FILE}, so it is no marketrank catalogue; name an \
-                 empty or a new folder",
+                "the folder {} holds no {DESCRIPTION_FILE}, so it is no marketrank catalogue; name one that is, or an empty or \
+                 a new folder",
                 path.display()
             )));
         }
@@ -78,12 +97,32 @@ impl Folder {
             TryLockError::Error(error) => unusable("lock", error),
         })?;
 
-        if described {
-            wanted.check_against(path)?;
-        } else {
-            wanted.write(path).map_err(|error| unusable("write to", error))?;
-        }
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        let description = match wanted {
+            Some(wanted) if described => wanted.check(Description::read(path)?, path)?,
+            Some(wanted) => {
+                wanted.write(path).map_err(|error| unusable("write to", error))?;
+                wanted
+            }
+            None => Description::read(path)?,
+        };
+        Ok(Self { path: path.to_owned(), description, _lock: lock })
+    }
+
+    /// Which models made the embeddings.
+    pub fn space(&self) -> &str {
+        &self.description.space
+    }
+
+    pub fn embedding_width(&self) -> usize {
+        self.description.embedding_width
+    }
+
+    /// From now on the folder can be served.
+    pub fn declare_whole(&self) -> Result<(), CatalogueError> {
+        let whole = Description { filling: false, ..self.description.clone() };
+        whole.write(&self.path).map_err(|error| {
+            CatalogueError::Unusable(format!("cannot write to {}: {error}", self.path.display()))
+        })
     }
 
     pub fn journal(&self) -> PathBuf {
@@ -119,8 +158,21 @@ fn unfinished(name: &str) -> String {
     format!("{name}.new")
 }
 
+impl Opening<'_> {
+    /// What the folder is to hold; `None` where anything will do.
+    fn description(self) -> Option<Description> {
+        let (embedding_width, space, filling) = match self {
+            Self::Serve { embedding_width, space } => (embedding_width, space, false),
+            Self::Fill { embedding_width, space } => (embedding_width, space, true),
+            Self::AsItIs => return None,
+        };
+        Some(Description { format: FORMAT, embedding_width, space: space.to_owned(), filling })
+    }
+}
+
 impl Description {
-    fn check_against(&self, path: &Path) -> Result<(), CatalogueError> {
+    /// Of a folder whose format this build reads.
+    fn read(path: &Path) -> Result<Self, CatalogueError> {
         let file = path.join(DESCRIPTION_FILE);
         let unusable = |what: String| Err(CatalogueError::Unusable(what));
         let text = match fs::read_to_string(&file) {
@@ -136,27 +188,40 @@ impl Description {
                 ));
             }
         };
-        if found.format != self.format {
+        if found.format != FORMAT {
             return unusable(format!(
-                "the catalogue in {} has format {}, this build reads format {}; import the listings again into an empty \
-                 folder, or use the build that wrote it",
+                "the catalogue in {} has format {}, this build reads format {FORMAT}; import the listings again into an \
+                 empty folder, or use the build that wrote it",
                 path.display(),
-                found.format,
-                self.format
+                found.format
             ));
         }
-        if found != *self {
-            return unusable(format!(
+        Ok(found)
+    }
+
+    /// What was found, where it is what is wanted.
+    fn check(self, found: Self, path: &Path) -> Result<Self, CatalogueError> {
+        if (found.embedding_width, &found.space) != (self.embedding_width, &self.space) {
+            return Err(CatalogueError::Unusable(format!(
                 "the catalogue in {} holds embeddings of width {} from the models {:?}, but the models in use are {:?} \
-                 with width {}; import the listings again into an empty folder, or start with the models it was made with",
+                 with width {}; embed them again with `marketrank reindex --from {} --data-dir <a new folder>`, or \
+                 start with the models it was made with",
                 path.display(),
                 found.embedding_width,
                 found.space,
                 self.space,
-                self.embedding_width
-            ));
+                self.embedding_width,
+                path.display()
+            )));
         }
-        Ok(())
+        match (self.filling, found.filling) {
+            (false, true) => Err(CatalogueError::Unusable(format!(
+                "the catalogue in {} is not whole yet; run the `marketrank reindex` that fills it to its end",
+                path.display()
+            ))),
+            // Filled once more: whole until then, and after.
+            _ => Ok(found),
+        }
     }
 
     /// Writes the description so that it is there as a whole or not at all.

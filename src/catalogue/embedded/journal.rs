@@ -126,7 +126,7 @@ fn first_record(bytes: &[u8]) -> Option<(Change, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::{Product, StoredProduct};
+    use crate::catalogue::{ContentHash, Product, StoredProduct};
 
     fn changes() -> Vec<Change> {
         let product: Product = serde_json::from_value(serde_json::json!({
@@ -135,8 +135,9 @@ mod tests {
         .unwrap();
         vec![
             Change::Upsert(vec![StoredProduct {
-                product,
                 embedding: vec![0.1, -1.0, f32::MIN_POSITIVE],
+                content: ContentHash::of(&product, &[[1, 2]]),
+                product,
                 thumbnail: Some(vec![0xff, 0xd8, 0]),
             }]),
             Change::Delete("b".parse().unwrap()),

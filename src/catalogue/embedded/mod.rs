@@ -2,6 +2,7 @@
 //!
 //! - [`folder`]: whose the folder is and what it holds
 //! - [`writer`]: the one thread that writes; [`journal`] makes [`change`]s durable before they are acknowledged
+//! - [`optimiser`]: merges and indexes what was written, beside everything else
 //! - [`reader`]: answers; [`engine`] searches, [`directory`] knows ids and dates, [`thumbnails`] are files
 //!
 //! Memory: the engine maps its files, the directory takes about 250 bytes a product.
@@ -9,17 +10,16 @@
 mod change;
 mod directory;
 mod engine;
-mod engine_config;
-mod engine_log;
 mod filter;
 mod folder;
 mod journal;
+mod optimiser;
 mod point;
 mod reader;
 mod thumbnails;
 mod writer;
 
-use std::{collections::HashSet, path::Path, sync::Arc, thread::JoinHandle};
+use std::{path::Path, sync::Arc, thread::JoinHandle};
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
@@ -32,18 +32,18 @@ use self::{
     change::Change,
     directory::Directory,
     engine::Engine,
-    folder::Folder,
+    folder::{Folder, Opening},
     journal::Journal,
+    optimiser::Optimiser,
     reader::Reader,
     thumbnails::Thumbnails,
     writer::{QUEUE, Request, Writer},
 };
 use super::{
-    Catalogue, CatalogueError, FacetCount, Filter, Hit, Index, Probe, Product, ProductId, StoredProduct,
+    Catalogue, CatalogueError, FacetCount, Filter, Hit, Index, Page, Position, Probe, Product, ProductId,
+    StoredProduct,
+    embedding::{check_embedding, keep_last_of_each_id},
 };
-
-/// How far an embedding's L2 norm may be from 1: float16 models are within 1e-3.
-const NORM_TOLERANCE: f32 = 1e-2;
 
 /// A folder, opened by this process alone.
 pub struct EmbeddedCatalogue {
@@ -56,6 +56,7 @@ struct Open {
     reader: Arc<Reader>,
     requests: mpsc::Sender<Request>,
     writer: JoinHandle<Result<(), CatalogueError>>,
+    optimiser: Optimiser,
 }
 
 impl EmbeddedCatalogue {
@@ -66,7 +67,47 @@ impl EmbeddedCatalogue {
     /// [`CatalogueError::Unusable`] if the folder is in use, is no catalogue, or holds embeddings of another width or
     /// space; [`CatalogueError::Engine`] if its files cannot be read.
     pub fn open(folder: &Path, embedding_width: usize, space: &str) -> Result<Self, CatalogueError> {
-        let folder = Folder::open(folder, embedding_width, space)?;
+        Self::start(Folder::open(folder, Opening::Serve { embedding_width, space })?)
+    }
+
+    /// Opens a folder, or makes one, that cannot be served before [`EmbeddedCatalogue::declare_whole`].
+    ///
+    /// # Errors
+    /// As [`EmbeddedCatalogue::open`].
+    pub fn fill(folder: &Path, embedding_width: usize, space: &str) -> Result<Self, CatalogueError> {
+        Self::start(Folder::open(folder, Opening::Fill { embedding_width, space })?)
+    }
+
+    /// Opens a folder that is there, whatever models its embeddings are of.
+    ///
+    /// # Errors
+    /// As [`EmbeddedCatalogue::open`].
+    pub fn open_as_it_is(folder: &Path) -> Result<Self, CatalogueError> {
+        Self::start(Folder::open(folder, Opening::AsItIs)?)
+    }
+
+    /// Width and space of the embeddings.
+    pub fn embeddings_of(&self) -> Result<(usize, String), CatalogueError> {
+        let open = self.open.lock();
+        let folder = &open.as_ref().ok_or(CatalogueError::Closed)?.reader.folder;
+        Ok((folder.embedding_width(), folder.space().to_owned()))
+    }
+
+    /// Optimises what there is to optimise, and waits for it: what follows is as fast as it will be.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Engine`] if the engine fails at it.
+    pub async fn settle(&self) -> Result<(), CatalogueError> {
+        self.read(|reader| reader.engine.optimise(&reader.engine.upkeep())).await
+    }
+
+    /// Says that all is there that was to be filled in, durably.
+    pub fn declare_whole(&self) -> Result<(), CatalogueError> {
+        self.open.lock().as_ref().ok_or(CatalogueError::Closed)?.reader.folder.declare_whole()
+    }
+
+    fn start(folder: Folder) -> Result<Self, CatalogueError> {
+        let embedding_width = folder.embedding_width();
         let unreadable =
             |what: &str, error| CatalogueError::Engine(format!("cannot open its {what}: {error}"));
 
@@ -87,7 +128,9 @@ impl EmbeddedCatalogue {
             .name("catalogue-writer".to_owned())
             .spawn(move || writer.run(queue))
             .map_err(|error| CatalogueError::Engine(format!("cannot start its writer thread: {error}")))?;
-        Ok(Self { embedding_width, open: Mutex::new(Some(Open { reader, requests, writer })) })
+        let optimiser = Optimiser::start(Arc::clone(&reader))
+            .map_err(|error| CatalogueError::Engine(format!("cannot start its optimiser thread: {error}")))?;
+        Ok(Self { embedding_width, open: Mutex::new(Some(Open { reader, requests, writer, optimiser })) })
     }
 
     async fn change(&self, change: Change) -> Result<bool, CatalogueError> {
@@ -112,25 +155,8 @@ impl EmbeddedCatalogue {
 
     fn check_probe(&self, probe: &Probe) -> Result<(), CatalogueError> {
         match probe {
-            Probe::Meaning(embedding) => self.check(embedding, "the query"),
+            Probe::Meaning(embedding) => check_embedding(embedding, self.embedding_width, "the query"),
             Probe::Words(_) => Ok(()),
-        }
-    }
-
-    fn check(&self, embedding: &[f32], whose: &str) -> Result<(), CatalogueError> {
-        if embedding.len() != self.embedding_width {
-            return Err(CatalogueError::Embedding(format!(
-                "the embedding of {whose} has width {}, this catalogue has width {}",
-                embedding.len(),
-                self.embedding_width
-            )));
-        }
-        let norm = embedding.iter().map(|value| value * value).sum::<f32>().sqrt();
-        // Also false for NaN, which would poison every later answer.
-        if (norm - 1.0).abs() <= NORM_TOLERANCE {
-            Ok(())
-        } else {
-            Err(CatalogueError::Embedding(format!("the embedding of {whose} has norm {norm}, not 1")))
         }
     }
 }
@@ -138,21 +164,15 @@ impl EmbeddedCatalogue {
 impl Open {
     /// Lets the writer finish what was sent, and waits for it.
     fn close(self) -> Result<(), CatalogueError> {
-        let Self { reader, requests, writer } = self;
+        let Self { reader, requests, writer, optimiser } = self;
         drop(requests);
         let written = writer
             .join()
             .map_err(|_| CatalogueError::Halted("its writer thread stopped; the log says why".to_owned()))?;
         drop(reader);
+        optimiser.stop();
         written
     }
-}
-
-fn keep_last_of_each_id(products: &mut Vec<StoredProduct>) {
-    let mut seen = HashSet::with_capacity(products.len());
-    products.reverse();
-    products.retain(|stored| seen.insert(stored.product.id.clone()));
-    products.reverse();
 }
 
 #[async_trait]
@@ -199,7 +219,7 @@ impl Index for EmbeddedCatalogue {
 impl Catalogue for EmbeddedCatalogue {
     async fn upsert(&self, mut products: Vec<StoredProduct>) -> Result<(), CatalogueError> {
         for stored in &products {
-            self.check(&stored.embedding, stored.product.id.as_str())?;
+            check_embedding(&stored.embedding, self.embedding_width, stored.product.id.as_str())?;
         }
         keep_last_of_each_id(&mut products);
         if !products.is_empty() {
@@ -211,6 +231,16 @@ impl Catalogue for EmbeddedCatalogue {
     async fn get(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, CatalogueError> {
         let ids = ids.to_vec();
         self.read(move |reader| reader.get(&ids)).await
+    }
+
+    async fn page(
+        &self,
+        filter: &Filter,
+        from: Option<Position>,
+        limit: usize,
+    ) -> Result<Page, CatalogueError> {
+        let filter = filter.clone();
+        self.read(move |reader| reader.page(&filter, from, limit)).await
     }
 
     async fn delete(&self, id: &ProductId) -> Result<bool, CatalogueError> {

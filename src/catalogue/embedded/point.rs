@@ -7,15 +7,11 @@ use qdrant_edge::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::catalogue::{CatalogueError, PhotoTag, Product, ProductId, StoredProduct, lexical::Terms};
-
-/// The point's vector for the embedding.
-pub const SEMANTIC: &str = "semantic";
-/// The point's vector for the weighted words.
-pub const LEXICAL: &str = "lexical";
-
-/// Names the UUIDs of this catalogue's points; changing it would orphan every stored product.
-const POINT_NAMESPACE: Uuid = Uuid::from_u128(0x6d61_726b_6574_5eed_8a6e_6b00_0000_0001);
+use crate::catalogue::{
+    CatalogueError, ContentHash, PhotoTag, Product, StoredProduct,
+    engine_names::{LEXICAL, SEMANTIC, point_of},
+    lexical::Terms,
+};
 
 /// What the engine keeps of a product beside its vectors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -23,6 +19,8 @@ pub struct Payload {
     pub product: Product,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thumbnail: Option<PhotoTag>,
+    #[serde(default)]
+    pub content: ContentHash,
 }
 
 /// A point as it was read.
@@ -34,11 +32,6 @@ pub struct Stored {
     pub embedding: Option<Vec<f32>>,
 }
 
-/// The point of a product.
-pub fn point_of(id: &ProductId) -> Uuid {
-    Uuid::new_v5(&POINT_NAMESPACE, id.as_str().as_bytes())
-}
-
 pub fn sparse(terms: &Terms) -> SparseVector {
     SparseVector { indices: terms.hashes.clone(), values: terms.weights.clone() }
 }
@@ -47,9 +40,12 @@ pub fn to_point(
     stored: &StoredProduct,
     tag: Option<PhotoTag>,
 ) -> Result<PointStructPersisted, CatalogueError> {
-    let payload = serde_json::to_value(Payload { product: stored.product.clone(), thumbnail: tag }).map_err(
-        |error| CatalogueError::Engine(format!("cannot write down {}: {error}", stored.product.id)),
-    )?;
+    let payload = serde_json::to_value(Payload {
+        product: stored.product.clone(),
+        thumbnail: tag,
+        content: stored.content.clone(),
+    })
+    .map_err(|error| CatalogueError::Engine(format!("cannot write down {}: {error}", stored.product.id)))?;
     // The words are given even where there are none: a missing vector would leave that of the replaced product in place.
     let vectors: [(&str, Vector); 2] = [
         (SEMANTIC, VectorInternal::Dense(stored.embedding.clone()).into()),

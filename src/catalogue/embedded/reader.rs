@@ -10,14 +10,17 @@ use super::{
     engine::{Depth, Engine},
     filter,
     folder::Folder,
-    point::{Payload, Stored, point_of},
+    point::{Payload, Stored},
     thumbnails,
 };
 use crate::catalogue::{
-    CatalogueError, FacetCount, Filter, Hit, Probe, Product, ProductId, StoredProduct, by_count,
-    lexical::Terms,
+    CatalogueError, FacetCount, Filter, Hit, Page, Position, Probe, Product, ProductId, StoredProduct,
+    by_count, engine_names::point_of, lexical::Terms,
 };
 
+/// A run of equal scores is read to its end within this many times what was asked for. Where it goes on, which of the
+/// equal ones are found is the engine's choice, though the same one every time.
+const LONGEST_RUN: usize = 32;
 /// How often a product is read again because it was replaced between its payload and its thumbnail.
 const REPLACED_WHILE_READING: usize = 3;
 
@@ -36,7 +39,7 @@ impl Reader {
         for last in (0..REPLACED_WHILE_READING).map(|attempt| attempt + 1 == REPLACED_WHILE_READING) {
             let mut replaced = Vec::new();
             for Stored { point, payload, embedding } in self.engine.fetch(&pending, true)? {
-                let Payload { product, thumbnail: tag } = payload;
+                let Payload { product, thumbnail: tag, content } = payload;
                 let embedding = embedding.ok_or_else(|| {
                     CatalogueError::Engine(format!("the stored product {} has no embedding", product.id))
                 })?;
@@ -51,7 +54,7 @@ impl Reader {
                 if tag.is_some() && thumbnail.is_none() && !last {
                     replaced.push(point);
                 } else {
-                    found.insert(point, StoredProduct { product, embedding, thumbnail });
+                    found.insert(point, StoredProduct { product, embedding, thumbnail, content });
                 }
             }
             pending = replaced;
@@ -97,7 +100,7 @@ impl Reader {
             let found = self.engine.search(probe, filter.clone(), depth, Depth::Index)?;
             let run_is_cut = found.len() == depth
                 && found.last().map(|(_, score)| *score) == found.get(limit - 1).map(|(_, s)| *s);
-            if !run_is_cut || depth > stored {
+            if !run_is_cut || depth > stored.min(limit.saturating_mul(LONGEST_RUN)) {
                 break found;
             }
             depth *= 2;
@@ -127,6 +130,19 @@ impl Reader {
             Probe::Words(_) => directory.get(*point).map(|_| found.get(point).copied().unwrap_or_default()),
         };
         Ok(points.iter().map(score).collect())
+    }
+
+    pub fn page(
+        &self,
+        filter: &Filter,
+        from: Option<Position>,
+        limit: usize,
+    ) -> Result<Page, CatalogueError> {
+        let from = from.map(|Position(point)| point);
+        let (points, next) = self.engine.page(filter::to_engine(filter)?, from, limit)?;
+        let directory = self.directory.read();
+        let ids = points.iter().filter_map(|point| Some(directory.get(*point)?.id.clone())).collect();
+        Ok(Page { ids, next: next.map(Position) })
     }
 
     pub fn holders(&self, terms: &[u32], at_most: usize) -> Result<Vec<usize>, CatalogueError> {

@@ -1,17 +1,17 @@
 //! The one thread that writes. Changes that wait together share one wait for the disk (group commit).
 
-use std::sync::Arc;
+use std::{io::ErrorKind, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     change::Change,
+    engine::Upkeep,
     journal::{AppendError, Journal},
-    point::point_of,
     reader::Reader,
     thumbnails::Thumbnails,
 };
-use crate::catalogue::{CatalogueError, PhotoTag, ProductId, StoredProduct};
+use crate::catalogue::{CatalogueError, PhotoTag, ProductId, StoredProduct, engine_names::point_of};
 
 /// Changes that may wait for the writer; whoever comes after them waits to queue.
 pub const QUEUE: usize = 256;
@@ -19,6 +19,8 @@ pub const QUEUE: usize = 256;
 const GROUP: usize = 64;
 /// Journal size at which the engine is flushed, which empties the journal. Reading 64 MiB back takes under a second.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
+/// Journal size at which writes wait for the optimiser, beside which the engine cannot be flushed.
+const LARGEST_JOURNAL_BYTES: u64 = 1 << 30;
 /// Size of the engine's own log at which the engine is restarted, which is the only way to shorten it.
 const ENGINE_LOG_BYTES: u64 = 1 << 30;
 
@@ -56,9 +58,9 @@ impl Writer {
         for change in unflushed {
             writer.apply(change)?;
         }
-        writer.checkpoint()?;
+        let reader = Arc::clone(&writer.reader);
+        writer.checkpoint(&reader.engine.upkeep())?;
         writer.replaying = false;
-        writer.reader.engine.optimise()?;
         Ok(writer)
     }
 
@@ -74,15 +76,37 @@ impl Writer {
             self.commit(group);
             if self.halted.is_none()
                 && self.journal.length() > CHECKPOINT_BYTES
-                && let Err(error) = self.checkpoint().and_then(|()| self.bound_engine_log())
+                && let Err(error) = self.shorten_logs()
             {
                 self.halt(error.to_string());
             }
         }
-        match self.halted {
-            Some(why) => Err(CatalogueError::Halted(why)),
-            None => self.checkpoint(),
+        if let Some(why) = self.halted {
+            return Err(CatalogueError::Halted(why));
         }
+        let reader = Arc::clone(&self.reader);
+        match reader.engine.try_upkeep() {
+            Some(upkeep) => self.checkpoint(&upkeep),
+            // An optimisation of a large catalogue takes minutes. All that was acknowledged is in the journal.
+            None => Ok(()),
+        }
+    }
+
+    /// Empties the journal and bounds the engine's own log. While the optimiser works, the journal grows instead.
+    fn shorten_logs(&mut self) -> Result<(), CatalogueError> {
+        let reader = Arc::clone(&self.reader);
+        let upkeep = if self.journal.length() > LARGEST_JOURNAL_BYTES {
+            reader.engine.upkeep()
+        } else {
+            let Some(upkeep) = reader.engine.try_upkeep() else { return Ok(()) };
+            upkeep
+        };
+        self.checkpoint(&upkeep)?;
+        if reader.engine.log_size()? > ENGINE_LOG_BYTES {
+            tracing::info!("restarting the catalogue engine to shorten its log");
+            reader.engine.restart(&upkeep)?;
+        }
+        Ok(())
     }
 
     fn commit(&mut self, group: Vec<Request>) {
@@ -92,9 +116,7 @@ impl Writer {
         match self.journal.append(group.iter().map(|request| &request.change)) {
             Ok(()) => {}
             Err(AppendError::Refused(error)) => {
-                return refuse(group, || {
-                    CatalogueError::Engine(format!("cannot write to its journal: {error}"))
-                });
+                return refuse(group, || refusal(&error));
             }
             Err(AppendError::Broken(error)) => {
                 let why = self.halt(format!("its journal could not be written: {error}"));
@@ -172,28 +194,30 @@ impl Writer {
     }
 
     /// Puts everything that was applied on disk and empties the journal, in this order.
-    fn checkpoint(&mut self) -> Result<(), CatalogueError> {
+    fn checkpoint(&mut self, upkeep: &Upkeep<'_>) -> Result<(), CatalogueError> {
         self.thumbnails
             .sync()
             .map_err(|error| CatalogueError::Engine(format!("cannot sync thumbnails: {error}")))?;
-        self.reader.engine.flush()?;
+        self.reader.engine.flush(upkeep)?;
         self.journal
             .clear()
             .map_err(|error| CatalogueError::Engine(format!("cannot empty its journal: {error}")))
-    }
-
-    fn bound_engine_log(&self) -> Result<(), CatalogueError> {
-        if self.reader.engine.log_size()? > ENGINE_LOG_BYTES {
-            tracing::info!("restarting the catalogue engine to shorten its log");
-            self.reader.engine.restart()?;
-        }
-        Ok(())
     }
 
     fn halt(&mut self, why: String) -> String {
         tracing::error!(why, "the catalogue takes no more writes until the service is restarted");
         self.halted = Some(why.clone());
         why
+    }
+}
+
+fn refusal(error: &std::io::Error) -> CatalogueError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => CatalogueError::Unavailable(
+            "the disk of the catalogue is full, nothing was stored; free some space and send it again"
+                .to_owned(),
+        ),
+        _ => CatalogueError::Engine(format!("cannot write to its journal: {error}")),
     }
 }
 

@@ -5,7 +5,7 @@ use qdrant_edge::{
     Modifier, ScalarQuantizationConfig, ScalarType,
 };
 
-use super::point::{LEXICAL, SEMANTIC};
+use crate::catalogue::engine_names::{LEXICAL, SEMANTIC};
 
 /// Embeddings of a segment above which the engine builds a graph (HNSW, Malkov & Yashunin 2016), in kB of float32:
 /// 13,000 listings of width 384. Below it a scan answers in milliseconds and is exact.

@@ -1,0 +1,141 @@
+//! Made-up listings, each computed from its number: a million of them need no memory.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use marketrank::{
+    catalogue::{ContentHash, Location, Product, ProductId, StoredProduct},
+    intake::Intake,
+};
+use serde_json::json;
+use time::OffsetDateTime;
+
+const SAMPLES: &str = "sample/products.csv";
+/// How far a made-up embedding lies from that of its sample: the cosine of the two is about 0.8.
+const NOISE: f32 = 0.75;
+/// Words of a description.
+const DESCRIPTION: usize = 25;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Clone)]
+pub struct Market(Arc<Samples>);
+
+struct Samples {
+    listings: Vec<StoredProduct>,
+    words: Vec<String>,
+}
+
+/// Numbers that are the same on every run (splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn of(n: usize) -> Self {
+        let mut dice = Self((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        dice.number();
+        dice
+    }
+
+    fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// From 0 to 1.
+    fn share(&mut self) -> f64 {
+        (self.number() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        items.get((self.share() * items.len() as f64) as usize)
+    }
+}
+
+impl Market {
+    /// Embeds the sample listings of the repository.
+    pub async fn of_samples(intake: &Intake) -> anyhow::Result<Self> {
+        let rows = csv::Reader::from_path(SAMPLES).with_context(|| format!("cannot read {SAMPLES}"))?;
+        let (mut listings, mut words) = (Vec::new(), Vec::new());
+        for row in rows.into_deserialize::<HashMap<String, String>>() {
+            let row = row?;
+            let product = serde_json::from_value(json!({
+                "id": row["id"], "title": row["title"], "description": row["description"], "category": row["category"],
+            }))?;
+            words.extend(
+                [&row["title"], &row["description"]]
+                    .iter()
+                    .flat_map(|text| text.split_whitespace())
+                    .map(str::to_owned),
+            );
+            listings.push(intake.product(product, Vec::new(), None, PATIENCE).await?);
+        }
+        Ok(Self(Arc::new(Samples { listings, words })))
+    }
+
+    pub fn listing(&self, n: usize) -> StoredProduct {
+        let mut dice = Dice::of(n);
+        let sample = &self.0.listings[n % self.0.listings.len()];
+        let embedding = self.embedding(n);
+        let mut word = || dice.pick(&self.0.words).map_or("", String::as_str);
+        let title = format!("{} {} {}", sample.product.title, word(), word());
+        let description = (0..DESCRIPTION).map(|_| word()).collect::<Vec<_>>().join(" ");
+        let product = Product {
+            id: id(n),
+            // A model number of its own, as every hundredth real listing has.
+            title: if n.is_multiple_of(100) { format!("{title} MX{n}") } else { title },
+            description: Some(description),
+            price: Some((dice.share() * 100_000.0).floor() / 100.0),
+            currency: Some("GBP".to_owned()),
+            location: Some(Location {
+                name: None,
+                lat: Some(50.0 + dice.share() * 8.0),
+                lon: Some(-5.0 + dice.share() * 6.0),
+            }),
+            listed_at: OffsetDateTime::from_unix_timestamp(1_790_000_000 - (dice.share() * 5e6) as i64).ok(),
+            ..sample.product.clone()
+        };
+        StoredProduct { content: ContentHash::of(&product, &[[]; 0]), product, embedding, thumbnail: None }
+    }
+
+    /// The embedding of a sample, moved in a random direction and brought back to norm 1.
+    fn embedding(&self, n: usize) -> Vec<f32> {
+        let mut dice = Dice::of(n ^ 0x5eed_0000);
+        let sample = &self.0.listings[n % self.0.listings.len()].embedding;
+        let spread = NOISE * (12.0 / sample.len() as f32).sqrt();
+        let mut moved: Vec<f32> =
+            sample.iter().map(|value| value + spread * (dice.share() as f32 - 0.5)).collect();
+        let norm = moved.iter().map(|value| value * value).sum::<f32>().sqrt();
+        moved.iter_mut().for_each(|value| *value /= norm);
+        moved
+    }
+
+    /// Two or three words of a sample's title.
+    pub fn query(&self, n: usize) -> String {
+        let mut dice = Dice::of(n + 77);
+        let title = dice.pick(&self.0.listings).map_or("", |sample| sample.product.title.as_str());
+        title.split(' ').take(2 + n % 2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The ids of the exact nearest listings to each query, by a scan over all.
+    pub fn nearest(&self, queries: &[Vec<f32>], listings: usize, top: usize) -> Vec<Vec<ProductId>> {
+        let mut best: Vec<Vec<(f32, usize)>> = vec![Vec::new(); queries.len()];
+        for n in 0..listings {
+            let embedding = self.embedding(n);
+            for (query, best) in queries.iter().zip(&mut best) {
+                let cosine: f32 = query.iter().zip(&embedding).map(|(a, b)| a * b).sum();
+                if best.len() < top || best.last().is_some_and(|(worst, _)| cosine > *worst) {
+                    best.push((cosine, n));
+                    best.sort_by(|a, b| b.0.total_cmp(&a.0));
+                    best.truncate(top);
+                }
+            }
+        }
+        best.into_iter().map(|best| best.into_iter().map(|(_, n)| id(n)).collect()).collect()
+    }
+}
+
+fn id(n: usize) -> ProductId {
+    format!("made-up-{n}").parse().expect("letters, a dash and digits are an id")
+}

@@ -1,0 +1,37 @@
+//! What was measured, in words.
+
+use std::{fs, io, path::Path, time::Duration};
+
+use anyhow::Context;
+
+/// Of this process, in MB: all of it, and what is not a mapped file.
+pub fn megabytes_resident() -> anyhow::Result<(u64, u64)> {
+    let status = fs::read_to_string("/proc/self/status").context("memory is measured on Linux only")?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let kilobytes = |name: &str| field(name).with_context(|| format!("/proc/self/status has no {name}"));
+    Ok((kilobytes("VmRSS:")? / 1_000, kilobytes("RssAnon:")? / 1_000))
+}
+
+pub fn bytes_on_disk(folder: &Path) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        // Blocks and not lengths: the engine makes files larger than what is in them.
+        bytes += if metadata.is_dir() { bytes_on_disk(&entry.path())? } else { metadata.blocks() * 512 };
+    }
+    Ok(bytes)
+}
+
+pub fn percentiles(mut times: Vec<Duration>) -> String {
+    times.sort();
+    let at = |share: f64| {
+        let place = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
+        times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e3)
+    };
+    format!("p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms", at(0.5), at(0.95), at(0.99))
+}

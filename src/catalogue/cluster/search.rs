@@ -1,0 +1,152 @@
+//! Searches over the collection, with the order that [`crate::catalogue::Index`] promises.
+
+use std::collections::HashMap;
+
+use qdrant_client::qdrant::{
+    Direction, OrderByBuilder, PayloadIncludeSelector, QuantizationSearchParamsBuilder, Query,
+    QueryBatchPointsBuilder, QueryPointsBuilder, RetrievedPoint, ScoredPoint, ScrollPointsBuilder,
+    SearchParamsBuilder, VectorInput,
+};
+use uuid::Uuid;
+
+use super::{
+    ClusterCatalogue, filter,
+    point::{self, FACTS, LISTED_AT},
+};
+use crate::catalogue::{
+    CatalogueError, Filter, Hit, Probe,
+    engine_names::{LEXICAL, SEMANTIC},
+    lexical::Terms,
+};
+
+/// As for the embedded engine.
+const OVERSAMPLING: f64 = 2.0;
+/// As for the embedded engine: how far a run of equal scores is read, in times of what was asked for.
+const LONGEST_RUN: usize = 32;
+/// Products of one date that browsing puts in the order of their ids. Where more share a date, which of them are
+/// seen is the cluster's choice.
+const SAME_DATE: u32 = 10_000;
+
+pub fn facts() -> PayloadIncludeSelector {
+    PayloadIncludeSelector { fields: FACTS.map(str::to_owned).into() }
+}
+
+impl ClusterCatalogue {
+    fn query(&self, probe: &Probe, limit: usize) -> QueryPointsBuilder {
+        let (vector, using) = match probe {
+            Probe::Meaning(embedding) => (VectorInput::new_dense(embedding.clone()), SEMANTIC),
+            Probe::Words(Terms { hashes, weights }) => {
+                (VectorInput::new_sparse(hashes.clone(), weights.clone()), LEXICAL)
+            }
+        };
+        QueryPointsBuilder::new(&self.collection)
+            .query(Query::new_nearest(vector))
+            .using(using)
+            .limit(limit as u64)
+    }
+
+    /// One more than wanted is asked for: where that one is equal to the last wanted, the cluster cut a run of equal scores
+    /// where it liked, and twice as many are asked for.
+    pub(super) async fn best(
+        &self,
+        probe: &Probe,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Hit>, CatalogueError> {
+        if limit == 0 || matches!(probe, Probe::Words(terms) if terms.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let quantization =
+            QuantizationSearchParamsBuilder::default().rescore(true).oversampling(OVERSAMPLING);
+        let mut depth = limit + 1;
+        let mut best = loop {
+            let query = self
+                .query(probe, depth)
+                .filter(filter::to_cluster(filter))
+                .params(SearchParamsBuilder::default().quantization(quantization.clone()))
+                .with_payload(facts());
+            let found = self.nodes.ask(query, |node, query| Box::pin(node.query(query))).await?.result;
+            let run_is_cut = found.len() == depth
+                && found.last().map(|point| point.score) == found.get(limit - 1).map(|point| point.score);
+            if !run_is_cut || depth > limit.saturating_mul(LONGEST_RUN) {
+                let hit = |found: &ScoredPoint| point::hit(&found.payload, found.score);
+                break found.iter().map(hit).collect::<Result<Vec<_>, _>>()?;
+            }
+            depth *= 2;
+        };
+        best.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+        best.truncate(limit);
+        Ok(best)
+    }
+
+    /// The exact scores of those of these points that the probe finds.
+    pub(super) async fn scores(
+        &self,
+        probe: &Probe,
+        points: &[Uuid],
+    ) -> Result<HashMap<Uuid, f32>, CatalogueError> {
+        if points.is_empty() || matches!(probe, Probe::Words(terms) if terms.is_empty()) {
+            return Ok(HashMap::new());
+        }
+        let query = self
+            .query(probe, points.len())
+            .filter(filter::only(points))
+            .params(SearchParamsBuilder::default().exact(true))
+            .with_payload(false);
+        let found = self.nodes.ask(query, |node, query| Box::pin(node.query(query))).await?.result;
+        found.iter().map(|found| Ok((point::uuid(found.id.as_ref())?, found.score))).collect()
+    }
+
+    /// How many points hold each term, in one round trip.
+    pub(super) async fn count_holders(
+        &self,
+        terms: &[u32],
+        at_most: usize,
+    ) -> Result<Vec<usize>, CatalogueError> {
+        if terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = |term: &u32| {
+            self.query(&Probe::Words(Terms::from_iter([*term])), at_most).with_payload(false).build()
+        };
+        let batch =
+            QueryBatchPointsBuilder::new(&self.collection, terms.iter().map(query).collect::<Vec<_>>());
+        let answers = self.nodes.ask(batch, |node, batch| Box::pin(node.query_batch(batch))).await?.result;
+        Ok(answers.iter().map(|answer| answer.result.len()).collect())
+    }
+
+    /// The cluster orders by date but not those of one date, and leaves out what has none: both are read apart.
+    pub(super) async fn newest_first(
+        &self,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Hit>, CatalogueError> {
+        let filter = filter::to_cluster(filter);
+        let newest = OrderByBuilder::new(LISTED_AT).direction(Direction::Desc.into());
+        let dated = ScrollPointsBuilder::new(&self.collection)
+            .filter(filter.clone())
+            .limit(u32::try_from(limit).unwrap_or(u32::MAX))
+            .order_by(newest)
+            .with_payload(facts());
+        let mut hits = self.scroll(dated).await?;
+        let rest = if hits.len() < limit {
+            filter::listed_at(filter, None)
+        } else {
+            // The last date may go on beyond what was read.
+            let last = hits.last().and_then(|hit| hit.facts.listed_at);
+            hits.retain(|hit| hit.facts.listed_at != last);
+            filter::listed_at(filter, last.map(point::microseconds))
+        };
+        let rest =
+            ScrollPointsBuilder::new(&self.collection).filter(rest).limit(SAME_DATE).with_payload(facts());
+        hits.extend(self.scroll(rest).await?);
+        hits.sort_by(|a, b| b.facts.listed_at.cmp(&a.facts.listed_at).then_with(|| a.id.cmp(&b.id)));
+        hits.truncate(limit);
+        Ok(hits)
+    }
+
+    async fn scroll(&self, request: ScrollPointsBuilder) -> Result<Vec<Hit>, CatalogueError> {
+        let found = self.nodes.ask(request, |node, request| Box::pin(node.scroll(request))).await?.result;
+        found.iter().map(|found: &RetrievedPoint| point::hit(&found.payload, 0.0)).collect()
+    }
+}
