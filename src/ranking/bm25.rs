@@ -1,15 +1,17 @@
-//! BM25 over the candidates of one request: the formula of [`crate::catalogue::lexical`], with the candidates as the
-//! collection that makes a word rare or common. A catalogue of exactly these products gives the same scores.
+//! BM25 over products in memory, such as the candidates of one request: the formula of [`crate::catalogue::lexical`], with
+//! these products as the collection that makes a word rare or common. A catalogue of exactly them gives the same scores.
 
 use std::collections::HashMap;
 
 use crate::catalogue::{Product, lexical::Terms};
 
+/// Products as bags of terms, ready to be scored.
 pub struct Bm25 {
     documents: Vec<HashMap<u32, f32>>,
 }
 
 impl Bm25 {
+    /// The products are the whole collection.
     pub fn new<'a>(products: impl IntoIterator<Item = &'a Product>) -> Self {
         let document = |product| {
             let Terms { hashes, weights } = Terms::of_product(product);

@@ -16,6 +16,7 @@ mod signals;
 mod spelling;
 mod taste;
 
+pub use bm25::Bm25;
 pub use query::{
     Boost, DistanceBoost, MAX_CANDIDATES, MAX_VIEWED, MAX_WEIGHT, Not, PhotoQuery, Query, QueryWeights,
     RankRequest, TextQuery,

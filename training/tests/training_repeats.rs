@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use marketrank_train::{
     learn::{
-        fit::{FitConfig, Fitted, Lesson, Optimizer, Score, fit, schedule::Schedule},
+        fit::{FitConfig, Fitted, Lesson, Score, fit, schedule::Schedule},
         heads::{Heads, HeadsConfig},
         score::class_score,
         targets::{Target, TargetBatch},
@@ -84,7 +84,6 @@ fn config(seed: u64, epochs: usize) -> FitConfig {
         shards: 2,
         learning_rate: 1e-2,
         schedule: Schedule::Constant,
-        optimizer: Optimizer::AdamW,
         weight_decay: 1e-2,
         gradient_clip: 1.0,
         patience: 3,

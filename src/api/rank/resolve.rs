@@ -48,7 +48,6 @@ pub async fn resolve(state: &AppState, body: RankBody) -> Result<RankRequest, Ap
     let centre = filter.near.as_ref().map(check_near).transpose()?;
     let boost = check_boost(boost, centre)?;
     let filter = check_filter(filter, centre)?;
-    // Before the query, which is cheaper to refuse but costs a model's time.
     let candidates = match candidates {
         Some(candidates) => Some(embed_candidates(state, candidates).await?),
         None => None,

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     baselines,
     data::{CleanTable, Split},
-    learn::{backbone::WeightsArgs, corpus::Corpus, features::FeatureStore, run::CommonArgs},
+    learn::{backbone::WeightsArgs, corpus::Corpus, feature_store::FeatureStore, run::CommonArgs},
 };
 
 /// The three models in the order of the tables, and what each is measured on.
@@ -136,8 +136,7 @@ pub fn measure(
 ) -> Result<Evaluation> {
     let (models, photos) = measure_models(inference, table)?;
     let corpus = Corpus::new(table);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let store = FeatureStore { runtime, cache: common.features.clone(), threads };
+    let store = FeatureStore::new(runtime, common.features.clone());
     let requests = tokio::runtime::Runtime::new()?;
     let mut space = vec![requests.block_on(space::trained(inference, table, &corpus, &photos))?];
     space.extend(space::untrained(table, &corpus, &store, weights)?);

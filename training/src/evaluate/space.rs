@@ -1,15 +1,12 @@
 //! One space for photos and text: what the three models' embeddings find, beside what words and the untrained networks do.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use anyhow::Result;
 use marketrank::{
     catalogue::{Product, lexical::Terms},
     inference::{Inference, mean_embedding},
+    ranking::Bm25,
 };
 
 use super::{
@@ -17,12 +14,10 @@ use super::{
     retrieval::{best, ndcg, nearest, recall},
 };
 use crate::{
-    data::{CleanTable, Split},
+    data::{CleanTable, Listing, Split},
     learn::{
-        IMAGE_INPUT, TEXT_INPUT,
-        backbone::WeightsArgs,
-        corpus::Corpus,
-        features::{FeatureStore, Features},
+        IMAGE_INPUT, TEXT_INPUT, backbone::WeightsArgs, corpus::Corpus, feature_store::FeatureStore,
+        features::Features,
     },
 };
 
@@ -143,15 +138,14 @@ fn title_to_listing(
     ndcg(found, relevance, of_listing.len())
 }
 
-/// The best listings for each title by BM25, as the catalogue weighs words ([`marketrank::catalogue::lexical`]).
+/// The best listings for each title by BM25; those without a word of it are not found.
 fn bm25(table: &CleanTable, of_title: &[usize], of_listing: &[usize]) -> Vec<Vec<usize>> {
-    let mut postings: HashMap<u32, Vec<(usize, f32)>> = HashMap::new();
-    for (document, &listing) in of_listing.iter().enumerate() {
-        let listing = &table.listings[listing];
-        let product = Product {
-            id: listing.id.clone(),
-            title: listing.title.clone(),
-            description: Some(listing.description.clone()),
+    let product = |&listing: &usize| {
+        let Listing { id, title, description, .. } = &table.listings[listing];
+        Product {
+            id: id.clone(),
+            title: title.clone(),
+            description: Some(description.clone()),
             category: None,
             category_predicted: false,
             price: None,
@@ -159,24 +153,13 @@ fn bm25(table: &CleanTable, of_title: &[usize], of_listing: &[usize]) -> Vec<Vec
             location: None,
             listed_at: None,
             attributes: BTreeMap::new(),
-        };
-        let Terms { hashes, weights } = Terms::of_product(&product);
-        for (term, weight) in hashes.into_iter().zip(weights) {
-            postings.entry(term).or_default().push((document, weight));
         }
-    }
-    let count = of_listing.len() as f32;
+    };
+    let products: Vec<Product> = of_listing.iter().map(product).collect();
+    let collection = Bm25::new(&products);
     let of_query = |&title: &usize| {
-        let mut scores: HashMap<usize, f32> = HashMap::new();
-        for term in Terms::of_query(&table.listings[title].title).hashes {
-            let Some(holding) = postings.get(&term) else { continue };
-            let with = holding.len() as f32;
-            let idf = ((count - with + 0.5) / (with + 0.5) + 1.0).ln();
-            for (document, weight) in holding {
-                *scores.entry(*document).or_default() += idf * weight;
-            }
-        }
-        best(scores.into_iter())
+        let scores = collection.scores(&Terms::of_query(&table.listings[title].title));
+        best(scores.into_iter().enumerate().filter(|(_, score)| *score > 0.0))
     };
     of_title.iter().map(of_query).collect()
 }

@@ -9,10 +9,12 @@ use marketrank::preprocess::{TextEncoder, Tokens};
 use super::{
     IMAGE_INPUT, TEXT_INPUT,
     backbone::{PhotoNetwork, TextNetwork},
-    features::{FeatureStore, Features, View},
+    feature_store::FeatureStore,
+    features::Features,
     photo::{PhotoExamples, PhotoLesson},
     targets::Target,
     text::{HiddenText, TextExample, TextLesson},
+    views::View,
     word_model::WordLesson,
     words::{Idf, Words},
 };

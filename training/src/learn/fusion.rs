@@ -110,8 +110,9 @@ pub fn fuse_text(bert: &Tensor<2>, words: &Tensor<2>, targets: &[Target], labels
         })
         .fold((0.0, f32::INFINITY), |best, tried| if tried.1 < best.1 { tried } else { best });
     let weights = WordWeights { class, price, labels };
+    let device = bert.device();
     let columns =
-        bert.clone() * weights.of_bert(&bert.device()) + words.clone() * weights.of_words(&bert.device());
+        bert.clone() * row(weights.of_bert(), &device) + words.clone() * row(weights.of_words(), &device);
     FusedText { weights, columns, score }
 }
 
@@ -122,8 +123,7 @@ impl WordWeights {
     /// # Errors
     /// A tensor is missing.
     pub fn heads(&self, bert: &StateDict, words: &StateDict) -> Result<StateDict, StateDictError> {
-        let (of_bert, of_words) =
-            (self.per_column(1.0, 1.0 - self.price), self.per_column(self.class, self.price));
+        let (of_bert, of_words) = (self.of_bert(), self.of_words());
         let scaled = |tensor: &HostTensor, factors: &[f32]| -> HostTensor {
             let rows = tensor.data.chunks_exact(factors.len());
             let data = rows.flat_map(|row| row.iter().zip(factors).map(|(x, factor)| x * factor)).collect();
@@ -151,12 +151,14 @@ impl WordWeights {
         classes.chain(std::iter::repeat_n(price, QUANTILES)).collect()
     }
 
-    fn of_bert(&self, device: &Device) -> Tensor<2> {
-        row(self.per_column(1.0, 1.0 - self.price), device)
+    /// What BERT's columns are multiplied by.
+    fn of_bert(&self) -> Vec<f32> {
+        self.per_column(1.0, 1.0 - self.price)
     }
 
-    fn of_words(&self, device: &Device) -> Tensor<2> {
-        row(self.per_column(self.class, self.price), device)
+    /// What the words' columns are multiplied by.
+    fn of_words(&self) -> Vec<f32> {
+        self.per_column(self.class, self.price)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! - [`backbone`]: the pretrained networks, and where their weights come from;
 //! - [`corpus`]: the examples of each model;
-//! - [`features`], [`maps`], [`augment`]: what frozen parts see in every listing, computed by ONNX Runtime and cached;
+//! - [`views`], [`augment`]: photos as they are shown in training;
+//! - [`feature_store`]: what networks see in every listing, computed by ONNX Runtime and cached, as [`features`] and [`maps`];
 //! - [`targets`], [`losses`], [`score`]: what is to be learnt, and how far it is;
 //! - [`text`], [`words`] and [`word_model`], [`photo`]: the experts, on [`heads`];
 //! - [`fit`]: the loop that trains each;
@@ -15,6 +16,7 @@
 pub mod augment;
 pub mod backbone;
 pub mod corpus;
+pub mod feature_store;
 pub mod features;
 pub mod fit;
 pub mod fusion;
@@ -29,6 +31,7 @@ pub mod score;
 pub mod targets;
 pub mod text;
 pub mod trained;
+pub mod views;
 pub mod word_model;
 pub mod words;
 

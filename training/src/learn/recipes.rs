@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{
-    fit::{FitConfig, Optimizer, schedule::Schedule},
+    fit::{FitConfig, schedule::Schedule},
     heads::HeadsConfig,
 };
 use crate::onnx::LabelCounts;
@@ -89,7 +89,6 @@ pub const TEXT_FIT: FitConfig = FitConfig {
     shards: 2,
     learning_rate: 1e-4,
     schedule: Schedule::OneCycle,
-    optimizer: Optimizer::AdamW,
     weight_decay: 1e-2,
     gradient_clip: 1.0,
     patience: 4,

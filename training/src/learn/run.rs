@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    thread::available_parallelism,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -17,7 +16,8 @@ use super::{
     IMAGE_INPUT, TEXT_INPUT,
     backbone::{TextNetwork, WeightsArgs},
     corpus::{Corpus, TextEmbeddings},
-    features::{FeatureStore, Features, Output, encoded},
+    feature_store::{FeatureStore, Output, encoded},
+    features::Features,
     fit::{Epoch, FitConfig, Fitted, Lesson, Score, fit},
     fusion::{embedding_weight, fuse_text, mean_of_listings, weight_of},
     heads::Heads,
@@ -141,8 +141,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     let CommonArgs { clean, features, onnxruntime, .. } = &args.common;
     let table = CleanTable::read(clean)?;
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
-    let threads = available_parallelism().map_or(1, usize::from);
-    let store = FeatureStore { runtime: &runtime, cache: features.clone(), threads };
+    let store = FeatureStore::new(&runtime, features.clone());
     let corpus = Corpus::new(&table);
     let device = args.hardware.device();
     let training = Training { args, corpus, store, device };

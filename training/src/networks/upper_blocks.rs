@@ -22,36 +22,28 @@ const BLOCKS: usize = 21;
 #[derive(Module, Debug)]
 pub struct UpperBlocks {
     blocks: Vec<Block>,
-    head: Pointwise,
+    head: Convolution,
 }
 
 /// 1x1 up, one filter a channel, 1x1 down; added to the input where the shapes agree.
 #[derive(Module, Debug)]
 struct Block {
-    expand: Pointwise,
-    depthwise: Depthwise,
-    project: Pointwise,
+    expand: Convolution,
+    depthwise: Convolution,
+    project: Convolution,
     adds_input: bool,
 }
 
-/// A 1x1 convolution and its normalisation.
+/// A convolution that keeps the resolution, of 1x1 over all channels or of any size over each alone, and its
+/// normalisation, the statistics taken into the weights.
 #[derive(Module, Debug)]
-struct Pointwise {
-    /// `[outputs, inputs]`
+struct Convolution {
+    /// `[outputs, inputs]`, or `[channels, kernel * kernel]` of a depthwise one.
     weight: Param<Tensor<2>>,
     /// `[outputs, 1]` each.
     scale: Param<Tensor<2>>,
     shift: Param<Tensor<2>>,
-}
-
-/// A depthwise convolution that keeps the resolution, and its normalisation.
-#[derive(Module, Debug)]
-struct Depthwise {
-    /// `[channels, kernel * kernel]`
-    weight: Param<Tensor<2>>,
-    /// `[channels, 1]` each.
-    scale: Param<Tensor<2>>,
-    shift: Param<Tensor<2>>,
+    /// Side of the kernel.
     kernel: usize,
 }
 
@@ -63,18 +55,26 @@ impl UpperBlocks {
     pub fn load(weights: &StateDict, device: &Device) -> Result<Self, StateDictError> {
         let blocks = (FIRST_UPPER_BLOCK..BLOCKS).map(|index| {
             let name = |part: &str| format!("_blocks.{index}.{part}");
-            let expand = Pointwise::load(weights, &name("_expand_conv"), &name("_bn0"), device)?;
-            let project = Pointwise::load(weights, &name("_project_conv"), &name("_bn2"), device)?;
+            let expand =
+                Convolution::load(Kind::Pointwise, weights, &name("_expand_conv"), &name("_bn0"), device)?;
+            let project =
+                Convolution::load(Kind::Pointwise, weights, &name("_project_conv"), &name("_bn2"), device)?;
             Ok(Block {
                 adds_input: expand.weight.dims()[1] == project.weight.dims()[0],
                 expand,
-                depthwise: Depthwise::load(weights, &name("_depthwise_conv"), &name("_bn1"), device)?,
+                depthwise: Convolution::load(
+                    Kind::Depthwise,
+                    weights,
+                    &name("_depthwise_conv"),
+                    &name("_bn1"),
+                    device,
+                )?,
                 project,
             })
         });
         Ok(Self {
             blocks: blocks.collect::<Result<_, StateDictError>>()?,
-            head: Pointwise::load(weights, "_conv_head", "_bn1", device)?,
+            head: Convolution::load(Kind::Pointwise, weights, "_conv_head", "_bn1", device)?,
         })
     }
 
@@ -96,7 +96,7 @@ impl UpperBlocks {
         let side = positions.isqrt();
         let maps = maps.reshape([channels, batch * positions]);
         let maps = self.blocks.iter().fold(maps, |maps, block| block.forward(maps, side));
-        let maps = relu6(self.head.forward(maps));
+        let maps = relu6(self.head.pointwise(maps));
         let [channels, _] = maps.dims();
         maps.reshape([channels, batch, positions]).mean_dim(2).reshape([channels, batch]).transpose()
     }
@@ -105,83 +105,84 @@ impl UpperBlocks {
 impl Block {
     /// `[channels, batch * positions]` to the same of the next block.
     fn forward(&self, maps: Tensor<2>, side: usize) -> Tensor<2> {
-        let expanded = relu6(self.expand.forward(maps.clone()));
-        let filtered = relu6(self.depthwise.forward(expanded, side));
-        let projected = self.project.forward(filtered);
+        let expanded = relu6(self.expand.pointwise(maps.clone()));
+        let filtered = relu6(self.depthwise.depthwise(expanded, side));
+        let projected = self.project.pointwise(filtered);
         if self.adds_input { projected + maps } else { projected }
     }
 }
 
-impl Pointwise {
-    fn load(
-        weights: &StateDict,
-        convolution: &str,
-        norm: &str,
-        device: &Device,
-    ) -> Result<Self, StateDictError> {
-        let kernel = weights.get(&format!("{convolution}.weight"))?;
-        let [outputs, inputs, ..] = kernel.shape[..] else {
-            return Err(StateDictError::Missing { name: format!("{convolution}.weight") });
-        };
-        let Normalised { kernels: weight, scale, shift } =
-            normalised(weights, convolution, norm, [outputs, inputs, 1, 1])?;
-        Ok(Self {
-            weight: parameter(weight, [outputs, inputs], device),
-            scale: parameter(scale, [outputs, 1], device),
-            shift: parameter(shift, [outputs, 1], device),
-        })
-    }
-
-    fn write(&self, weights: &mut StateDict, convolution: &str, norm: &str) {
-        let [outputs, inputs] = self.weight.dims();
-        write(
-            weights,
-            convolution,
-            norm,
-            &self.weight,
-            vec![outputs, inputs, 1, 1],
-            &self.scale,
-            &self.shift,
-        );
-    }
-
-    fn forward(&self, maps: Tensor<2>) -> Tensor<2> {
-        (self.weight.val() * self.scale.val()).matmul(maps) + self.shift.val()
-    }
+/// What a weight file must hold under a convolution's name.
+#[derive(Clone, Copy)]
+enum Kind {
+    Pointwise,
+    Depthwise,
 }
 
-impl Depthwise {
+impl Convolution {
     fn load(
+        kind: Kind,
         weights: &StateDict,
         convolution: &str,
         norm: &str,
         device: &Device,
     ) -> Result<Self, StateDictError> {
-        let kernel = weights.get(&format!("{convolution}.weight"))?;
-        let [channels, _, kernel, _] = kernel.shape[..] else {
-            return Err(StateDictError::Missing { name: format!("{convolution}.weight") });
+        let name = format!("{convolution}.weight");
+        let kernels = weights.get(&name)?;
+        let [outputs, inputs, kernel, _] = kernels.shape[..] else {
+            return Err(StateDictError::Missing { name });
         };
-        let Normalised { kernels: weight, scale, shift } =
-            normalised(weights, convolution, norm, [channels, 1, kernel, kernel])?;
+        let (inputs, kernel) = match kind {
+            Kind::Pointwise => (inputs, 1),
+            Kind::Depthwise => (1, kernel),
+        };
+        let columns = inputs * kernel * kernel;
+        let kernels = weights.get_shaped(&name, &[outputs, inputs, kernel, kernel])?;
+        let of_norm = |part: &str| weights.get_shaped(&format!("{norm}.{part}"), &[outputs]);
+        let (mean, variance) = (of_norm("running_mean")?, of_norm("running_var")?);
+        let (scale, shift) = (of_norm("weight")?, of_norm("bias")?);
+        let deviation: Vec<f32> = variance.data.iter().map(|variance| (variance + EPSILON).sqrt()).collect();
+        let rows = kernels.data.chunks(columns.max(1)).zip(&deviation);
+        let weight = rows.flat_map(|(row, deviation)| row.iter().map(move |x| x / deviation)).collect();
+        let shift = shift.data.iter().zip(&scale.data).zip(mean.data.iter().zip(&deviation));
+        let shift =
+            shift.map(|((shift, scale), (mean, deviation))| shift - scale * mean / deviation).collect();
         Ok(Self {
-            weight: parameter(weight, [channels, kernel * kernel], device),
-            scale: parameter(scale, [channels, 1], device),
-            shift: parameter(shift, [channels, 1], device),
+            weight: parameter(weight, [outputs, columns], device),
+            scale: parameter(scale.data.clone(), [outputs, 1], device),
+            shift: parameter(shift, [outputs, 1], device),
             kernel,
         })
     }
 
+    /// The inverse of [`Convolution::load`]: with a normalisation of mean 0 and deviation 1.
     fn write(&self, weights: &mut StateDict, convolution: &str, norm: &str) {
-        let [channels, _] = self.weight.dims();
-        let shape = vec![channels, 1, self.kernel, self.kernel];
-        write(weights, convolution, norm, &self.weight, shape, &self.scale, &self.shift);
+        let values = |tensor: &Param<Tensor<2>>| -> Vec<f32> { tensor.val().into_data().iter().collect() };
+        let [outputs, columns] = self.weight.dims();
+        let shape = vec![outputs, columns / self.kernel.pow(2), self.kernel, self.kernel];
+        weights.insert(format!("{convolution}.weight"), HostTensor { shape, data: values(&self.weight) });
+        let mut of_norm =
+            |part, data| weights.insert(format!("{norm}.{part}"), HostTensor { shape: vec![outputs], data });
+        of_norm("weight", values(&self.scale));
+        of_norm("bias", values(&self.shift));
+        of_norm("running_mean", vec![0.0; outputs]);
+        of_norm("running_var", vec![1.0 - EPSILON; outputs]);
     }
 
-    fn forward(&self, maps: Tensor<2>, side: usize) -> Tensor<2> {
+    fn scaled_weight(&self) -> Tensor<2> {
+        self.weight.val() * self.scale.val()
+    }
+
+    /// Of 1x1 over all channels: `[inputs, columns]` to `[outputs, columns]`.
+    fn pointwise(&self, maps: Tensor<2>) -> Tensor<2> {
+        self.scaled_weight().matmul(maps) + self.shift.val()
+    }
+
+    /// Over each channel alone: `[channels, batch * positions]` to the same.
+    fn depthwise(&self, maps: Tensor<2>, side: usize) -> Tensor<2> {
         let [channels, columns] = maps.dims();
         let positions = side * side;
-        let kernels = self.weight.val() * self.scale.val();
-        let matrices = kernels.matmul(placement(self.kernel, side, &maps.device()));
+        let matrices = self.scaled_weight().matmul(placement(self.kernel, side, &maps.device()));
         let matrices = matrices.reshape([channels, positions, positions]);
         let filtered = maps.reshape([channels, columns / positions, positions]).matmul(matrices);
         filtered.reshape([channels, columns]) + self.shift.val()
@@ -206,56 +207,6 @@ fn placement(kernel: usize, side: usize, device: &Device) -> Tensor<2> {
         }
     }
     Tensor::from_data(TensorData::new(values, [kernel * kernel, positions * positions]), device)
-}
-
-/// A convolution and its normalisation, the statistics taken into the weights.
-struct Normalised {
-    /// The weights over the standard deviation of their outputs.
-    kernels: Vec<f32>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
-}
-
-fn normalised(
-    weights: &StateDict,
-    convolution: &str,
-    norm: &str,
-    shape: [usize; 4],
-) -> Result<Normalised, StateDictError> {
-    let outputs = shape[0];
-    let kernels = weights.get_shaped(&format!("{convolution}.weight"), &shape)?;
-    let of_norm = |part: &str| weights.get_shaped(&format!("{norm}.{part}"), &[outputs]);
-    let (mean, variance) = (of_norm("running_mean")?, of_norm("running_var")?);
-    let (scale, shift) = (of_norm("weight")?, of_norm("bias")?);
-    let deviation: Vec<f32> = variance.data.iter().map(|variance| (variance + EPSILON).sqrt()).collect();
-    let row = kernels.data.len() / outputs.max(1);
-    let rows = kernels.data.chunks(row.max(1)).zip(&deviation);
-    let kernels =
-        rows.flat_map(|(row, deviation)| row.iter().map(move |weight| weight / deviation)).collect();
-    let shift = shift.data.iter().zip(&scale.data).zip(mean.data.iter().zip(&deviation));
-    let shift = shift.map(|((shift, scale), (mean, deviation))| shift - scale * mean / deviation).collect();
-    Ok(Normalised { kernels, scale: scale.data.clone(), shift })
-}
-
-/// The inverse of [`normalised`]: a normalisation of mean 0 and deviation 1.
-fn write(
-    weights: &mut StateDict,
-    convolution: &str,
-    norm: &str,
-    kernels: &Param<Tensor<2>>,
-    shape: Vec<usize>,
-    scale: &Param<Tensor<2>>,
-    shift: &Param<Tensor<2>>,
-) {
-    let host = |tensor: &Param<Tensor<2>>| -> Vec<f32> { tensor.val().into_data().iter().collect() };
-    let outputs = shape[0];
-    weights.insert(format!("{convolution}.weight"), HostTensor { shape, data: host(kernels) });
-    let mut of_norm =
-        |part, data| weights.insert(format!("{norm}.{part}"), HostTensor { shape: vec![outputs], data });
-    of_norm("weight", host(scale));
-    of_norm("bias", host(shift));
-    of_norm("running_mean", vec![0.0; outputs]);
-    of_norm("running_var", vec![1.0 - EPSILON; outputs]);
 }
 
 fn parameter(data: Vec<f32>, shape: [usize; 2], device: &Device) -> Param<Tensor<2>> {

@@ -16,10 +16,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use burn::{
     grad_clipping::GradientClippingConfig,
     module::Module,
-    optim::{
-        AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer, SgdConfig,
-        decay::WeightDecayConfig, momentum::MomentumConfig,
-    },
+    optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer},
     tensor::{Device, Tensor},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -44,24 +41,13 @@ pub struct FitConfig {
     /// Highest learning rate.
     pub learning_rate: f64,
     pub schedule: Schedule,
-    pub optimizer: Optimizer,
-    /// Decoupled in AdamW, part of the gradient in the others.
+    /// Decoupled (AdamW, Loshchilov and Hutter 2019).
     pub weight_decay: f32,
     /// The gradient of each tensor is cut to this norm.
     pub gradient_clip: f32,
     /// Epochs without a lower validation loss after which training ends.
     pub patience: usize,
     pub seed: u64,
-}
-
-/// What turns gradients into steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimizer {
-    /// Loshchilov and Hutter 2019.
-    AdamW,
-    /// With a momentum of 0.9: a weight moves as far as its gradient says, so that rare words move little.
-    Sgd,
 }
 
 /// What one epoch came to.
@@ -237,17 +223,10 @@ fn ended_early(config: &FitConfig, progress: &Progress) -> bool {
 }
 
 fn optimizer(config: &FitConfig) -> ModuleOptimizer {
-    let clip = Some(GradientClippingConfig::Norm(config.gradient_clip));
-    match config.optimizer {
-        Optimizer::AdamW => {
-            AdamWConfig::new().with_weight_decay(config.weight_decay).with_grad_clipping(clip).init()
-        }
-        Optimizer::Sgd => SgdConfig::new()
-            .with_momentum(Some(MomentumConfig::new().with_momentum(0.9).with_dampening(0.0)))
-            .with_weight_decay(Some(WeightDecayConfig::new(config.weight_decay)))
-            .with_gradient_clipping(clip)
-            .init(),
-    }
+    AdamWConfig::new()
+        .with_weight_decay(config.weight_decay)
+        .with_grad_clipping(Some(GradientClippingConfig::Norm(config.gradient_clip)))
+        .init()
 }
 
 fn progress_bar(config: &FitConfig, epoch: usize, batches: usize) -> ProgressBar {
