@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod health;
+mod observability;
 mod openapi;
 mod photo_urls;
 mod predict;
