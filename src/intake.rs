@@ -51,6 +51,11 @@ impl Intake {
         Self { inference, photo_limits, decoders: Semaphore::new(cores) }
     }
 
+    /// What a photo may cost.
+    pub fn photo_limits(&self) -> &PhotoLimits {
+        &self.photo_limits
+    }
+
     pub fn inference(&self) -> &Inference {
         &self.inference
     }

@@ -3,6 +3,7 @@
 mod bad_input;
 mod health;
 mod openapi;
+mod page;
 mod photo_urls;
 mod predict;
 mod products;
