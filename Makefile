@@ -10,7 +10,7 @@ LISTINGS ?= 10000
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench-ranking help run test setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench-ranking help run screenshots test test-browser test-clients setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,19 @@ test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
 	$(CARGO) test --release --locked --workspace --lib --bins --tests
+	$(MAKE) test-browser test-clients
+
+test-browser: build ## Drive the page in Chromium
+	tests/setup.sh
+	node --test tests/browser/page.test.mjs
+
+test-clients: build ## Run the snippets of docs/, compile and use the TypeScript client
+	tests/setup.sh
+	node --test tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
+
+screenshots: build ## Take the pictures of docs/images anew
+	tests/setup.sh
+	node tests/browser/screenshots.mjs
 
 setup: ## Bring the ONNX Runtime library
 	@./setup/onnxruntime.sh

@@ -16,3 +16,4 @@ pub mod ranking;
 pub mod reindex;
 pub mod serve;
 pub mod telemetry;
+pub mod web;

@@ -42,7 +42,8 @@ pub use photos::PhotoFetcher;
 use crate::{
     catalogue::Catalogue,
     inference::{Inference, Model},
-    intake::Intake,
+    intake::{Intake, MAX_PHOTOS},
+    web::{self, PageLimits},
 };
 
 /// The header that carries a request's id in and out.
@@ -156,12 +157,15 @@ pub fn openapi() -> openapi::OpenApi {
 /// The whole service, ready to be served.
 pub fn router(state: AppState, max_body_bytes: usize) -> Router {
     let (router, openapi) = routes().split_for_parts();
+    let page_limits =
+        PageLimits { max_photo_bytes: state.intake().photo_limits().max_bytes, max_photos: MAX_PHOTOS };
     let id = HeaderName::from_static(REQUEST_ID);
     let spec = openapi.clone();
     router
         .with_state(state)
         .route("/openapi.json", get(|| async move { Json(spec) }))
         .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", openapi))
+        .merge(web::router(page_limits))
         .fallback(|| async { ApiError::NotFound("there is no such route; /docs lists them all".into()) })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(max_body_bytes))

@@ -58,6 +58,11 @@ impl Intake {
         Self { answers: Answers::new(bytes), ..self }
     }
 
+    /// What a photo may cost.
+    pub fn photo_limits(&self) -> &PhotoLimits {
+        &self.photo_limits
+    }
+
     pub fn inference(&self) -> &Inference {
         &self.inference
     }

@@ -53,6 +53,8 @@ pub struct Ranking {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranked {
     pub product: Product,
+    /// Whether the catalogue has a photo of it; never of a candidate that came with the request.
+    pub pictured: bool,
     /// Sum of the contributions of [`Explanation`]; 0 where there was nothing to score by.
     pub score: f32,
     /// Where the request asked for it.
@@ -142,7 +144,8 @@ pub async fn rank(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Ra
         // One that was removed since it was found has no product any more.
         .filter_map(|(Scored { found, score }, product)| {
             let explanation = request.explain.then(|| scoring.explain(&found.evidence));
-            Some(Ranked { product: product?, score, explanation })
+            let pictured = request.candidates.is_none() && found.evidence.facts.photo.is_some();
+            Some(Ranked { product: product?, pictured, score, explanation })
         })
         .collect();
     let categories =

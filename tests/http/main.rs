@@ -4,6 +4,7 @@ mod bad_input;
 mod health;
 mod observability;
 mod openapi;
+mod page;
 mod photo_urls;
 mod predict;
 mod products;

@@ -4,7 +4,7 @@ use std::sync::Once;
 
 use serde_json::{Value, json};
 
-use crate::server::{base64, photo, post_json};
+use crate::server::{base64, client, photo, post_json, put_json, url};
 
 const RANK: &str = "/v1/rank-products";
 
@@ -213,4 +213,24 @@ fn an_unknown_field_is_named() {
         assert_eq!(status, 422);
         assert!(problem["detail"].as_str().unwrap().contains("unknown field"), "{problem}");
     }
+}
+
+#[test]
+fn a_result_names_its_photo_where_the_catalogue_has_one() {
+    let body = json!({"title": "Photographed zither", "images": [{"base64": base64(&photo("guitar.jpg"))}]});
+    assert_eq!(put_json("/v1/products/zither-with-photo", &body).0, 200);
+    assert_eq!(put_json("/v1/products/zither-without", &json!({"title": "Unphotographed zither"})).0, 200);
+    let (status, ranked) = post_json("/v1/rank-products", &json!({"query": {"text": "zither"}}));
+    assert_eq!(status, 200);
+    let found =
+        |id: &str| ranked["results"].as_array().unwrap().iter().find(|r| r["id"] == id).unwrap().clone();
+    assert_eq!(found("zither-without")["photo"], Value::Null);
+    let route = found("zither-with-photo")["photo"].as_str().unwrap().to_owned();
+    assert_eq!(client().get(url(&route)).send().unwrap().headers()["content-type"], "image/jpeg");
+
+    // A candidate's photo is nowhere to be fetched.
+    let candidate = json!({"id": "zither-with-photo", "title": "Zither", "images": body["images"]});
+    let (_, ranked) =
+        post_json("/v1/rank-products", &json!({"query": {"text": "zither"}, "candidates": [candidate]}));
+    assert_eq!(ranked["results"][0]["photo"], Value::Null);
 }

@@ -49,6 +49,10 @@ struct RankResult {
     /// Higher is better; comparable between results of one request only.
     score: f32,
     product: Product,
+    /// Where the thumbnail of its first photo is, if the catalogue has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "/v1/products/sofa-001/photo")]
+    photo: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<SignalBody>>,
 }
@@ -104,6 +108,7 @@ fn result_body(ranked: Ranked) -> RankResult {
     RankResult {
         id: ranked.product.id.clone(),
         score: ranked.score,
+        photo: ranked.pictured.then(|| format!("/v1/products/{}/photo", ranked.product.id)),
         explanation: ranked.explanation.map(|e| e.contributions.iter().map(signal).collect()),
         product: ranked.product,
     }

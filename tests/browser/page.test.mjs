@@ -1,0 +1,226 @@
+// The page, driven in Chromium against the real server over the sample listings.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { samplePhoto, startServer } from "../sample_server.mjs";
+import { accessibilityFaults, launch, ranking, titles, visit } from "./visit.mjs";
+
+let server;
+let browser;
+let folder;
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), "photos-"));
+  [server, browser] = await Promise.all([startServer(), launch()]);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+  await rm(folder, { recursive: true });
+});
+
+/** A test on a fresh visit; afterwards the browser has nothing to complain of but `expected`. */
+function onThePage(name, body, { expected = [], ...options } = {}) {
+  test(name, async () => {
+    const { page, complaints } = await visit(browser, server.url, options);
+    try {
+      await body(page);
+    } finally {
+      await page.context().close();
+    }
+    assert.deepEqual(complaints.filter((text) => !expected.some((pattern) => pattern.test(text))), []);
+  });
+}
+
+const words = (page) => page.getByRole("searchbox", { name: "Search words" });
+const category = (page) => page.locator(".verdict .category");
+
+describe("categorising", () => {
+  onThePage("a photo and a title get a category, runners-up, a price band and a verdict on review", async (page) => {
+    await page.getByLabel("Choose photos").setInputFiles(samplePhoto("bicycle.jpg"));
+    await page.getByLabel("Title").fill("Red road bike, 54cm frame");
+    await page.getByText("combined model").waitFor();
+    assert.equal(await category(page).textContent(), "Sports, Leisure & Travel");
+    assert.equal(await page.locator(".bars li").count(), 5);
+    assert.match(await page.locator(".price").textContent(), /^£[\d.]+ to £[\d.,]+, half of them under £[\d.]+/);
+    assert.equal(await page.locator(".badge").count(), 1);
+    assert.match(await page.locator(".answer-foot").textContent(), /answered in [\d.]+ ms/);
+    assert.match(await page.locator("#answer-status").textContent(), /^Sports, Leisure & Travel, [\d.]+ % sure/);
+  });
+
+  onThePage("only a photo gets no price, and taking the photo back takes the answer away", async (page) => {
+    await page.getByLabel("Choose photos").setInputFiles(samplePhoto("sofa.jpg"));
+    await page.getByText("image model").waitFor();
+    assert.equal(await page.locator(".price").count(), 0);
+    await page.getByRole("button", { name: "Remove sofa.jpg" }).click();
+    await page.getByText("The category, its runners-up and a price appear here.").waitFor();
+  });
+
+  onThePage("a file that is too large is named and not sent, and what was chosen before stays", async (page) => {
+    const large = join(folder, "garage.jpg");
+    await writeFile(large, Buffer.alloc(13 << 20));
+    const chooser = page.getByLabel("Choose photos");
+    await chooser.setInputFiles(samplePhoto("sofa.jpg"));
+    await page.getByText("image model").waitFor();
+    const sent = [];
+    page.on("request", (request) => sent.push(request.url()));
+    await chooser.setInputFiles(large);
+    const fault = page.locator("#listing-photos [role=alert]");
+    await fault.filter({ hasText: "garage.jpg has 13 MB; a photo may have up to 12 MB." }).waitFor();
+    assert.deepEqual(sent.filter((address) => address.includes("predict")), []);
+    assert.equal(await page.locator("#listing-photos .previews img").count(), 1);
+    assert.ok(await category(page).isVisible());
+  });
+
+  onThePage("what the server refuses is said in a sentence", async (page) => {
+    await page.getByLabel("Choose photos")
+      .setInputFiles({ name: "letter.jpg", mimeType: "image/jpeg", buffer: Buffer.from("Dear buyer, there is no photo.") });
+    const notice = page.locator("#answer [role=alert]");
+    await notice.waitFor();
+    assert.match(await notice.textContent(), /^Photo 1: .*JPEG.*\.$/);
+  }, { expected: [/415/] });
+
+  onThePage("a listing of the catalogue can be tried, and listings like it searched for", async (page) => {
+    await page.getByRole("button", { name: "Try one of the catalogue" }).click();
+    await category(page).waitFor();
+    const title = await page.getByLabel("Title").inputValue();
+    const { query } = await ranking(page, () => page.getByRole("button", { name: "Find listings like this" }).click());
+    assert.equal(query.text, title);
+    assert.ok(query.image.base64.length > 100);
+    assert.equal((await titles(page))[0], title);
+  });
+});
+
+describe("searching", () => {
+  onThePage("words find what they name", async (page) => {
+    await ranking(page, () => words(page).fill("washing machine"));
+    assert.match((await titles(page))[0], /washing machine/i);
+    assert.match(await page.locator("#search-status").textContent(), /^24 of 97 listings, best first, in [\d.]+ ms$/);
+  });
+
+  onThePage("a photo finds what it shows", async (page) => {
+    await ranking(page, () => page.getByLabel("Photo to search by").last().setInputFiles(samplePhoto("bicycle.jpg")));
+    assert.match((await titles(page))[0], /road bike/);
+  });
+
+  onThePage("the slider weighs words against a photo", async (page) => {
+    await ranking(page, () => page.getByLabel("Photo to search by").last().setInputFiles(samplePhoto("bicycle.jpg")));
+    await ranking(page, () => words(page).fill("acoustic guitar"));
+    const slider = page.getByRole("slider", { name: /words count/ });
+    const { query } = await ranking(page, () => slider.fill("100"));
+    assert.deepEqual(query.weights, { text: 0, image: 2, product: 2 });
+    assert.match((await titles(page))[0], /road bike/);
+    await ranking(page, () => slider.fill("0"));
+    assert.match((await titles(page))[0], /guitar/);
+  });
+
+  onThePage("categories and prices filter, and the counts of the other categories stay", async (page) => {
+    await ranking(page, () => page.getByRole("button", { name: /^Home & Garden/ }).click());
+    await ranking(page, () => page.getByLabel("To", { exact: true }).fill("50"));
+    const cards = await page.locator(".card").allTextContents();
+    assert.ok(cards.length > 1);
+    for (const card of cards) assert.match(card, /Home & Garden/);
+    const prices = await page.locator(".card .price-tag").allTextContents();
+    for (const price of prices) assert.ok(Number(price.replace(/[^\d.]/g, "")) <= 50, price);
+    assert.equal(await page.locator(".chip").count(), 13);
+    await ranking(page, () => page.getByRole("button", { name: "Clear the filters" }).click());
+    assert.equal(await page.locator(".chip[aria-pressed=true]").textContent(), "Home & Garden8");
+  });
+
+  onThePage("a town and a radius keep what is near, with its distance", async (page) => {
+    await ranking(page, () => page.getByLabel("Near", { exact: true }).fill("Leeds"));
+    await ranking(page, () => page.getByLabel("Within").selectOption("10"));
+    const cards = await page.locator(".card").allTextContents();
+    assert.equal(cards.length, 2);
+    for (const card of cards) assert.match(card, /Leeds · 0\.0 km/);
+    await page.getByLabel("Near", { exact: true }).fill("Atlantis");
+    await page.getByLabel("Near", { exact: true }).blur();
+    await page.getByText("No listing seen so far is in Atlantis").waitFor();
+  });
+
+  onThePage("a listing says on request why it stands where it does, and the parts add up", async (page) => {
+    await ranking(page, () => words(page).fill("road bike"));
+    const card = page.locator(".card").first();
+    const button = card.getByRole("button", { name: /^Why here/ });
+    assert.equal(await button.getAttribute("aria-expanded"), "false");
+    await button.click();
+    assert.equal(await button.getAttribute("aria-expanded"), "true");
+    const parts = (await card.locator("dd b").allTextContents()).map(Number);
+    const score = Number(await card.locator(".sum b").textContent());
+    assert.ok(parts.length >= 2 && score > 0);
+    assert.ok(Math.abs(parts.reduce((sum, part) => sum + part, 0) - score) < 0.002, `${parts} ${score}`);
+  });
+
+  onThePage("more like this ranks by the listing and leaves it out", async (page) => {
+    await ranking(page, () => words(page).fill("office chair"));
+    const like = page.locator(".card").first().getByRole("button", { name: /^More like this/ });
+    const { query } = await ranking(page, () => like.click());
+    assert.deepEqual(query, { product_id: "office-chair-mesh" });
+    assert.ok(!(await titles(page)).includes("Ergonomic mesh office chair, blue seat"));
+    await page.locator("#anchor").getByText("More like Ergonomic mesh office chair").waitFor();
+    const without = await ranking(page, () => page.getByRole("button", { name: "Search without it" }).click());
+    assert.deepEqual(without.query, {});
+  });
+
+  onThePage("what was viewed leans the next search until it is forgotten", async (page) => {
+    await ranking(page, () => words(page).fill("something for the weekend"));
+    const before = await titles(page);
+    for (const title of ["Acoustic guitar, full size, with gig bag", "88 key digital piano, weighted keys, stand and stool"]) {
+      await ranking(page, () => words(page).fill(title));
+      await page.getByRole("button", { name: title, exact: true }).first().click();
+      await page.getByRole("dialog").getByRole("button", { name: "Close" }).click();
+    }
+    const { user } = await ranking(page, () => words(page).fill("something for the weekend"));
+    assert.deepEqual(user.viewed, ["acoustic-guitar-dreadnought", "digital-piano-88"]);
+    assert.notDeepEqual(await titles(page), before);
+    await page.getByRole("button", { name: "Forget them" }).click();
+    await ranking(page, () => page.getByRole("button", { name: "Search", exact: true }).click());
+    assert.deepEqual(await titles(page), before);
+  });
+
+  onThePage("the next listings come when asked for", async (page) => {
+    await page.getByRole("button", { name: "Show more" }).click();
+    await page.locator(".card").nth(47).waitFor();
+    assert.equal(new Set(await titles(page)).size, 48);
+  });
+});
+
+describe("for everyone", () => {
+  onThePage("the keyboard alone searches, opens a listing and comes back to it", async (page) => {
+    await page.keyboard.press("Tab");
+    await page.keyboard.press("Tab");
+    await ranking(page, async () => {
+      await page.keyboard.press("Enter");
+      await page.keyboard.press("Tab");
+      await page.keyboard.type("tent");
+      await page.keyboard.press("Enter");
+    });
+    const title = page.locator(".card .title").first();
+    await title.focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: /tent/ }).waitFor();
+    await page.keyboard.press("Escape");
+    assert.ok(await title.evaluate((node) => node === document.activeElement));
+  });
+
+  for (const scheme of ["light", "dark"]) {
+    for (const width of [360, 1280]) {
+      onThePage(`axe finds nothing, and nothing is cut off, at ${width} pixels, ${scheme}`, async (page) => {
+        assert.deepEqual(await accessibilityFaults(page), []);
+        await page.getByRole("button", { name: "Try one of the catalogue" }).click();
+        await category(page).waitFor();
+        await ranking(page, () => words(page).fill("road bike"));
+        await page.locator(".card").first().getByRole("button", { name: /^Why here/ }).click();
+        await page.locator(".card .title").nth(1).click();
+        await page.getByRole("dialog").waitFor();
+        assert.deepEqual(await accessibilityFaults(page), []);
+        await page.keyboard.press("Escape");
+        assert.deepEqual(await accessibilityFaults(page), []);
+        assert.equal(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), 0);
+      }, { width, scheme });
+    }
+  }
+});
