@@ -10,7 +10,7 @@ LISTINGS ?= 10000
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench-ranking help run screenshots test test-browser test-clients setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench bench-ranking test-load help run screenshots test test-browser test-clients setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,6 +71,15 @@ import: prepare ## Fill the catalogue with the prepared listings
 bench-ranking: setup ## What ranking costs at LISTINGS listings (default 10000)
 	$(CARGO) build --release --locked --workspace --example bench_ranking
 	target/release/examples/bench_ranking --listings $(LISTINGS)
+
+bench: setup ## Measure the serving path against a bare loop and a FastAPI service; writes BENCHMARKS.md
+	$(CARGO) build --release --locked --workspace --bins --example bare_loop
+	tests/load/setup.sh
+	.cache/load-python/bin/python tests/load/bench.py --output BENCHMARKS.md
+
+test-load: build ## Ten seconds of every kind of request by k6: nothing may fail
+	tests/load/setup.sh
+	.cache/load-python/bin/python tests/load/smoke.py
 
 openapi: build ## Write openapi/openapi.json
 	$(MARKETRANK) openapi --output openapi/openapi.json

@@ -27,6 +27,10 @@ pub struct ServeConfig {
     #[command(flatten)]
     pub limits: LimitConfig,
 
+    /// Count nothing; `/metrics` is then answered 503
+    #[arg(long, env = "MARKETRANK_NO_METRICS")]
+    pub no_metrics: bool,
+
     /// On SIGTERM, requests in flight get this many seconds to finish
     #[arg(long, env = "MARKETRANK_SHUTDOWN_GRACE", default_value_t = 30, value_name = "SECONDS")]
     pub shutdown_grace: u64,

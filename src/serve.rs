@@ -33,7 +33,9 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
     let intake =
         Intake::new(inference.clone(), config.limits.photo_limits()).with_cache(config.limits.cache_bytes());
-    Metrics::install()?;
+    if !config.no_metrics {
+        Metrics::install()?;
+    }
     let state = AppState::new(inference, intake, catalogue.clone(), photos, config.limits.timeout());
     let router = api::router(state.clone(), config.limits.max_body_bytes());
 

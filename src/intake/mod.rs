@@ -60,7 +60,7 @@ impl Intake {
 
     /// What a photo may cost.
     pub fn photo_limits(&self) -> &PhotoLimits {
-        &self.photo_limits
+        self.decoder.limits()
     }
 
     pub fn inference(&self) -> &Inference {

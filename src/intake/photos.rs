@@ -31,6 +31,10 @@ impl PhotoDecoder {
         Self { limits, letterbox, decoders: Semaphore::new(cores) }
     }
 
+    pub fn limits(&self) -> &PhotoLimits {
+        &self.limits
+    }
+
     /// Tensors of all photos in their order and, where wanted, a thumbnail of the first; or the first error.
     pub async fn decode_all(
         &self,

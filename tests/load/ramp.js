@@ -1,0 +1,36 @@
+// A rate that rises to PEAK requests a second, past what the server can give: what is served stays fast, the rest is
+// turned away with 429, nothing fails. KIND=photo|text
+
+import { Trend } from "k6/metrics";
+import { categorisePhoto, categoriseText, openPhotos } from "./lib.js";
+
+const photos = openPhotos();
+const served = new Trend("served_ms", true);
+const peak = Number(__ENV.PEAK || 400);
+
+export const options = {
+  scenarios: {
+    ramp: {
+      executor: "ramping-arrival-rate",
+      startRate: 1,
+      timeUnit: "1s",
+      preAllocatedVUs: 100,
+      maxVUs: 1000,
+      stages: [
+        { duration: __ENV.RISE || "60s", target: peak },
+        { duration: __ENV.HOLD || "20s", target: peak },
+      ],
+    },
+  },
+  thresholds: {
+    checks: ["rate==1"],
+    http_req_failed: ["rate<0.001"],
+    served_ms: [`p(99)<${__ENV.P99_MS || 1000}`],
+  },
+  summaryTrendStats: ["med", "p(95)", "p(99)"],
+};
+
+export default function () {
+  const response = __ENV.KIND === "photo" ? categorisePhoto(photos) : categoriseText();
+  if (response.status === 200) served.add(response.timings.duration);
+}
