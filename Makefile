@@ -10,10 +10,10 @@ LISTINGS ?= 10000
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench-ranking help run screenshots test test-browser test-clients setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench-ranking help run screenshots test test-browser test-clients test-operations test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: sample ## Set everything up and serve the sample listings on port 8080
 	$(MARKETRANK) serve --listen $(LISTEN)
@@ -22,15 +22,23 @@ test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
 	$(CARGO) test --release --locked --workspace --lib --bins --tests
-	$(MAKE) test-browser test-clients
+	$(MAKE) test-browser test-clients test-operations
+
+test-slow: build weights ## Prepare, train, export and serve a made-up marketplace; minutes
+	tests/setup.sh
+	node --test tests/own_categories/own_categories.test.mjs
 
 test-browser: build ## Drive the page in Chromium
 	tests/setup.sh
 	node --test tests/browser/page.test.mjs
 
-test-clients: build ## Run the snippets of docs/, compile and use the TypeScript client
+test-clients: build ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
 	tests/setup.sh
-	node --test tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
+	node --test tests/clients/spec.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
+
+test-operations: build ## Lint the images; parse the compose file and the dashboard
+	tests/setup.sh
+	node --test tests/operations/files.test.mjs
 
 screenshots: build ## Take the pictures of docs/images anew
 	tests/setup.sh

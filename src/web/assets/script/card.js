@@ -8,7 +8,7 @@ import { why } from "./why.js";
 /** The photo, or the first words of the title as a poster where there is none. */
 export function picture({ title, category, photo }) {
   if (photo) return element("img", { class: "picture", src: photo, alt: "", loading: "lazy", width: 320, height: 240 });
-  const words = title.split(/\s+/).slice(0, 3).join(" ");
+  const words = title.split(/\s+/).slice(0, 3).join(" ").replace(/[^\p{L}\p{N})"”]+$/u, "");
   return element("div", { class: "picture poster", "aria-hidden": "true", "--hue": String(hue(category ?? title)) },
     element("span", {}, words));
 }
