@@ -69,9 +69,19 @@ pub struct ModelConfig {
     #[arg(long, env = "MARKETRANK_MAX_BATCH", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_batch: u16,
 
-    /// Examples that may wait for a model before requests are answered 429
+    /// How long a batch that is not full may wait for more examples. Raises throughput on a GPU and the wait of every request; on a
+    /// CPU a batch forms by itself while the one before it runs
+    #[arg(long, env = "MARKETRANK_BATCH_WAIT_US", default_value_t = 0, value_name = "MICROSECONDS", value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    pub batch_wait_us: u64,
+
+    /// Examples that may be on their way through a model before requests are answered 429
     #[arg(long, env = "MARKETRANK_QUEUE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub queue: u32,
+
+    /// A request that would wait longer for its model is answered 429 at once. Lower keeps the answers that are given fast
+    /// under overload; higher refuses fewer requests of a short burst
+    #[arg(long, env = "MARKETRANK_MAX_WAIT_MS", default_value_t = 250, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub max_wait_ms: u64,
 }
 
 /// Where listings are kept.
@@ -123,6 +133,10 @@ pub struct ClusterConfig {
 /// What a request may cost.
 #[derive(Debug, Clone, Args)]
 pub struct LimitConfig {
+    /// Memory for answers of the models, so that a listing or a query that comes again is not looked at again; 0 keeps none
+    #[arg(long, env = "MARKETRANK_CACHE_MB", default_value_t = 64, value_name = "MIB", value_parser = clap::value_parser!(u32).range(0..=65_536))]
+    pub cache_mb: u32,
+
     /// A request that is not answered in this time gets 504
     #[arg(long, env = "MARKETRANK_TIMEOUT_MS", default_value_t = 10_000, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub timeout_ms: u64,
@@ -154,7 +168,9 @@ impl ModelConfig {
             workers,
             threads: self.threads.map_or((cores / workers).max(1), usize::from),
             max_batch: usize::from(self.max_batch),
+            batch_wait: Duration::from_micros(self.batch_wait_us),
             queue: self.queue as usize,
+            max_wait: Duration::from_millis(self.max_wait_ms),
         }
     }
 }
@@ -177,6 +193,10 @@ impl ClusterConfig {
 impl LimitConfig {
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    pub fn cache_bytes(&self) -> u64 {
+        u64::from(self.cache_mb) << 20
     }
 
     pub fn max_body_bytes(&self) -> usize {

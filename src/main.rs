@@ -9,20 +9,15 @@ use marketrank::{
     import::{self, ImportConfig},
     reindex::{self, ReindexConfig},
     serve,
-    telemetry::{self, LogFormat},
+    telemetry::{self, TelemetryConfig},
 };
 
 /// Which category is this listing, and which listings should this buyer see first?
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
-    /// Form of the log, on standard error
-    #[arg(long, global = true, env = "MARKETRANK_LOG_FORMAT", value_enum, default_value_t)]
-    log_format: LogFormat,
-
-    /// What to log: a level, or a level per module (`marketrank=debug,warn`)
-    #[arg(long, global = true, env = "MARKETRANK_LOG", default_value = telemetry::DEFAULT_FILTER, value_name = "FILTER")]
-    log: String,
+    #[command(flatten)]
+    telemetry: TelemetryConfig,
 
     #[command(subcommand)]
     command: Command,
@@ -64,8 +59,8 @@ const UNUSABLE: u8 = 2;
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = match telemetry::init(cli.log_format, &cli.log) {
-        Ok(()) => run(cli.command).await,
+    let outcome = match telemetry::init(&cli.telemetry) {
+        Ok(_telemetry) => run(cli.command).await,
         Err(error) => Err(error),
     };
     match outcome {

@@ -13,10 +13,11 @@ use tracing::{info, warn};
 use crate::{
     api::{self, AppState, PhotoFetcher},
     artefacts::Artefacts,
-    catalogue::{Catalogue, cluster::ClusterCatalogue, embedded::EmbeddedCatalogue},
+    catalogue::{Catalogue, Timed, cluster::ClusterCatalogue, embedded::EmbeddedCatalogue},
     config::{CatalogueConfig, ModelConfig, ServeConfig},
     inference::{Inference, Model, Runtime},
     intake::Intake,
+    telemetry::metrics::Metrics,
 };
 
 /// Serves until SIGTERM or Ctrl-C; then readiness is refused, requests in flight are answered, and the catalogue is
@@ -30,7 +31,9 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let photos =
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
-    let intake = Intake::new(inference.clone(), config.limits.photo_limits());
+    let intake =
+        Intake::new(inference.clone(), config.limits.photo_limits()).with_cache(config.limits.cache_bytes());
+    Metrics::install()?;
     let state = AppState::new(inference, intake, catalogue.clone(), photos, config.limits.timeout());
     let router = api::router(state.clone(), config.limits.max_body_bytes());
 
@@ -106,10 +109,10 @@ pub async fn open_catalogue(
     if !config.qdrant.is_empty() {
         let options = config.cluster.options(&config.qdrant);
         let cluster = ClusterCatalogue::open(&options, manifest.embedding_width, &manifest.version).await?;
-        return Ok(Arc::new(cluster));
+        return Ok(Arc::new(Timed(cluster)));
     }
     let catalogue = EmbeddedCatalogue::open(&config.data_dir, manifest.embedding_width, &manifest.version)?;
-    Ok(Arc::new(catalogue))
+    Ok(Arc::new(Timed(catalogue)))
 }
 
 async fn wait_for_signal() {

@@ -21,7 +21,6 @@ use clap::Parser;
 use marketrank::{
     catalogue::{Catalogue, Filter, Index, Probe, embedded::EmbeddedCatalogue},
     config::ModelConfig,
-    inference::Inference,
     intake::Intake,
     preprocess::PhotoLimits,
     ranking::{Query, RankRequest, TextQuery, rank},
@@ -98,7 +97,7 @@ async fn main() -> anyhow::Result<()> {
         empty.0
     );
 
-    let recall = recall(&market, catalogue.as_ref(), &inference, &intake, cli.listings).await?;
+    let recall = recall(&market, catalogue.as_ref(), &intake, cli.listings).await?;
     println!("| recall@{TOP} against a scan | {recall:.3} |");
 
     for writing in [false, true] {
@@ -106,7 +105,7 @@ async fn main() -> anyhow::Result<()> {
         for (name, filter) in
             [("text query", Filter::default()), ("text query, filter keeps 1 %", one_percent())]
         {
-            let times = times(&market, catalogue.as_ref(), &inference, &intake, &filter, cli.queries).await?;
+            let times = times(&market, catalogue.as_ref(), &intake, &filter, cli.queries).await?;
             println!("| {name}{} | {} |", if writing { ", while writing" } else { "" }, percentiles(times));
         }
         if let Some((products, elapsed)) = writer.stop().await? {
@@ -134,7 +133,6 @@ fn per_second(count: usize, time: Duration) -> f64 {
 async fn times(
     market: &Market,
     catalogue: &EmbeddedCatalogue,
-    inference: &Inference,
     intake: &Intake,
     filter: &Filter,
     queries: usize,
@@ -143,7 +141,7 @@ async fn times(
     for n in 0..queries {
         let words = market.query(n);
         let start = Instant::now();
-        let embedding = embed(inference, intake, &words).await?;
+        let embedding = embed(intake, &words).await?;
         let query = Query { text: Some(TextQuery { words, embedding }), ..Query::default() };
         let request = RankRequest { query, filter: filter.clone(), ..RankRequest::default() };
         rank(catalogue, &request).await?;
@@ -152,22 +150,20 @@ async fn times(
     Ok(times)
 }
 
-async fn embed(inference: &Inference, intake: &Intake, words: &str) -> anyhow::Result<Vec<f32>> {
-    let tensors = intake.tensors(words, "", Vec::new()).await?;
-    Ok(inference.infer(tensors, Instant::now() + Duration::from_secs(60)).await?.embedding())
+async fn embed(intake: &Intake, words: &str) -> anyhow::Result<Vec<f32>> {
+    Ok(intake.understand(words, "", Vec::new(), Instant::now() + Duration::from_secs(60)).await?.embedding())
 }
 
 /// Share of the exact nearest products that the index finds, over queries that are perturbed listings.
 async fn recall(
     market: &Market,
     catalogue: &EmbeddedCatalogue,
-    inference: &Inference,
     intake: &Intake,
     listings: usize,
 ) -> anyhow::Result<f64> {
     let mut queries = Vec::with_capacity(RECALL_QUERIES);
     for n in 0..RECALL_QUERIES {
-        queries.push(embed(inference, intake, &market.query(n)).await?);
+        queries.push(embed(intake, &market.query(n)).await?);
     }
     let exact = market.nearest(&queries, listings, TOP);
     let mut found = 0;

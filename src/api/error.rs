@@ -140,7 +140,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status_and_code().0.into_response();
         if let Self::Overloaded { retry_after, .. } = &self {
-            let seconds = retry_after.as_secs().max(1);
+            // The header knows whole seconds only: rounded up, so that whoever keeps to it is not early.
+            let seconds = retry_after.as_millis().div_ceil(1_000).max(1) as u64;
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(std::sync::Arc::new(self));
@@ -171,8 +172,8 @@ impl From<InferenceError> for ApiError {
     fn from(error: InferenceError) -> Self {
         match error {
             InferenceError::Empty => Self::unusable("title", error),
-            InferenceError::QueueFull(_) => {
-                Self::Overloaded { detail: error.to_string(), retry_after: Duration::from_secs(1) }
+            InferenceError::QueueFull { retry_after, .. } => {
+                Self::Overloaded { detail: error.to_string(), retry_after }
             }
             InferenceError::DeadlineExceeded => Self::DeadlineExceeded,
             InferenceError::Failed(reason) => Self::Internal(reason),

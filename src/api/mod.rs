@@ -4,6 +4,7 @@ mod body;
 mod error;
 mod health;
 mod listing;
+mod observe;
 mod photos;
 mod predict;
 mod products;
@@ -135,7 +136,7 @@ struct ModelInfo {
         (name = "predict", description = "Which category does this listing belong to?"),
         (name = "rank", description = "Which listings should this buyer see first?"),
         (name = "products", description = "The catalogue"),
-        (name = "health", description = "Probes")
+        (name = "health", description = "Probes and metrics")
     )
 )]
 struct Description;
@@ -146,6 +147,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(rank::routes())
         .merge(products::routes())
         .merge(health::routes())
+        .merge(observe::routes())
 }
 
 /// The OpenAPI description of every route, as served at `/openapi.json`.
@@ -170,7 +172,8 @@ pub fn router(state: AppState, max_body_bytes: usize) -> Router {
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(error::render_problems))
-        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(middleware::from_fn(observe::count))
+        .layer(TraceLayer::new_for_http().make_span_with(observe::span))
         .layer(PropagateRequestIdLayer::new(id.clone()))
         .layer(SetRequestIdLayer::new(id, NewRequestId))
 }
@@ -182,11 +185,6 @@ impl MakeRequestId for NewRequestId {
     fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
         HeaderValue::from_str(&Uuid::now_v7().to_string()).ok().map(RequestId::new)
     }
-}
-
-fn span<B>(request: &Request<B>) -> tracing::Span {
-    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
 }
 
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     inference::{CategoryProbability, Prediction, PriceBand},
     intake::MAX_PHOTOS,
+    telemetry::metrics,
 };
 
 /// Categories named in an answer where the request does not say.
@@ -193,10 +194,10 @@ async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, 
         return Err(ApiError::unusable("top_k", format!("it is {top_k}, it must be from 1 to 100")));
     }
     let deadline = state.deadline();
-    let tensors = state.intake().tensors(&title, &description, photos).await?;
-    let inferred = state.inference().infer(tensors, deadline).await?;
+    let inferred = state.intake().understand(&title, &description, photos, deadline).await?;
     let Prediction { category, subcategory, confidence, needs_review, predictions, price, model } =
         state.inference().predict(&inferred, top_k);
+    metrics::prediction(model, &category, confidence);
     Ok(PredictResponse {
         category,
         subcategory,

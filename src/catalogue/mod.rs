@@ -12,6 +12,7 @@ mod filter;
 mod index;
 pub mod lexical;
 mod product;
+mod timed;
 
 use async_trait::async_trait;
 
@@ -21,6 +22,7 @@ pub use index::{FacetCount, Hit, Index, Page, Position, Probe, by_count};
 pub use product::{
     ContentHash, InvalidProductId, Location, MAX_ID_LENGTH, Product, ProductId, StoredProduct,
 };
+pub use timed::Timed;
 
 /// What every engine can do. All calls may be made at the same time from many tasks.
 #[async_trait]

@@ -1,21 +1,27 @@
 //! From tensors to answers: one worker thread per ONNX Runtime session, a bounded queue in front of each model, batches
 //! formed from what waits.
 
+mod admission;
 mod outputs;
 mod pool;
 mod prediction;
+mod queue;
 mod runtime;
 mod session;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     artefacts::{Artefacts, MANIFEST, Manifest, ModelEntry, PrecisionChoice, Variant},
     preprocess::{Letterbox, PhotoTensor, TextEncoder, TextEncoderError, Tokens},
 };
 
+pub use admission::Admission;
 pub use outputs::{Outputs, mean_embedding, normalise};
-use pool::Pool;
+use pool::{Pool, PoolOptions};
 pub use prediction::{CategoryProbability, Prediction, PriceBand, category_probabilities};
 pub use runtime::{Device, Runtime, RuntimeError};
 pub use session::{Example, ModelSession};
@@ -31,8 +37,12 @@ pub struct InferenceOptions {
     pub threads: usize,
     /// Examples taken in one run, at most.
     pub max_batch: usize,
-    /// Examples that may wait for one model; one more is refused.
+    /// How long a batch that is not full waits for more examples.
+    pub batch_wait: Duration,
+    /// Examples that may be on their way through one model; one more is refused.
     pub queue: usize,
+    /// A request that would wait longer for its model is refused.
+    pub max_wait: Duration,
 }
 
 /// The three models, running, and the preprocessing that belongs to them.
@@ -99,9 +109,13 @@ pub enum InferenceError {
     /// The listing had neither text nor photo.
     #[error("there is nothing to look at: give a text or a photo")]
     Empty,
-    /// As many examples wait as may.
-    #[error("too many requests wait for the {0:?} model")]
-    QueueFull(Model),
+    /// As many examples are on their way through the model as may be, or it would take too long to come to this one.
+    #[error("too many requests wait for the {} model", model.name())]
+    QueueFull {
+        model: Model,
+        /// When those that wait now will have been answered.
+        retry_after: Duration,
+    },
     /// The answer did not come before the deadline.
     #[error("the answer did not come in time")]
     DeadlineExceeded,
@@ -135,7 +149,10 @@ impl Inference {
             let sessions = (0..options.workers.max(1))
                 .map(|_| ModelSession::open(runtime, artefacts, entry, variant, options.threads))
                 .collect::<Result<_, _>>()?;
-            let pool = Pool::start(model, sessions, options.max_batch.max(1), options.queue.max(1))?;
+            let InferenceOptions { max_batch, batch_wait, queue, max_wait, .. } = options;
+            let (max_batch, capacity) = (max_batch.max(1), queue.max(1));
+            let pool =
+                Pool::start(model, sessions, PoolOptions { max_batch, batch_wait, capacity, max_wait })?;
             Ok(Served { variant: variant.clone(), pool })
         };
         Ok(Self {
@@ -154,10 +171,14 @@ impl Inference {
 
     /// The manifest's entry of the file that a model runs from.
     pub fn variant(&self, model: Model) -> &Variant {
+        &self.served(model).variant
+    }
+
+    fn served(&self, model: Model) -> &Served {
         match model {
-            Model::Image => &self.image.variant,
-            Model::Text => &self.text.variant,
-            Model::Combined => &self.combined.variant,
+            Model::Image => &self.image,
+            Model::Text => &self.text,
+            Model::Combined => &self.combined,
         }
     }
 
@@ -169,24 +190,43 @@ impl Inference {
         &self.text_encoder
     }
 
+    /// A place for a request with this many examples, or a refusal, at once. To be asked for before photos are decoded,
+    /// so that a refused request costs nothing.
+    pub fn admit(&self, model: Model, examples: usize) -> Result<Admission, InferenceError> {
+        self.served(model).pool.door().try_enter(examples)
+    }
+
+    /// The same for work that no person waits for: it waits for its place.
+    pub async fn admit_patiently(
+        &self,
+        model: Model,
+        examples: usize,
+        deadline: Instant,
+    ) -> Result<Admission, InferenceError> {
+        self.served(model).pool.door().enter(examples, deadline).await
+    }
+
+    /// Examples that are on their way through a model.
+    pub fn queue_depth(&self, model: Model) -> usize {
+        self.served(model).pool.door().inside()
+    }
+
     /// Asks the model that fits what is known: text alone, photos alone, or both together once per photo.
     pub async fn infer(
         &self,
+        admission: Admission,
         listing: ListingTensors,
         deadline: Instant,
     ) -> Result<Inferred, InferenceError> {
         let ListingTensors { tokens, photos } = listing;
-        let (pool, examples) = match (tokens, photos.is_empty()) {
-            (None, true) => return Err(InferenceError::Empty),
-            (Some(tokens), true) => (&self.text.pool, vec![Example { photo: None, tokens: Some(tokens) }]),
-            (tokens, false) => {
-                let Served { pool, .. } = if tokens.is_some() { &self.combined } else { &self.image };
-                let example = |photo| Example { photo: Some(photo), tokens: tokens.clone() };
-                (pool, photos.into_iter().map(example).collect())
-            }
+        let model = Model::for_listing(tokens.is_some(), photos.len()).ok_or(InferenceError::Empty)?;
+        let example = |photo| Example { photo, tokens: tokens.clone() };
+        let examples = match model {
+            Model::Text => vec![example(None)],
+            Model::Image | Model::Combined => photos.into_iter().map(|photo| example(Some(photo))).collect(),
         };
-        let rows = pool.run(examples, deadline).await?;
-        Ok(Inferred { model: pool.model(), rows })
+        let rows = self.served(model).pool.run(admission, examples, deadline).await?;
+        Ok(Inferred { model, rows })
     }
 
     /// What the answer means for the listing's category and price, `top_k` categories named.
@@ -196,6 +236,13 @@ impl Inference {
 }
 
 impl Inferred {
+    /// Memory that its numbers take.
+    pub fn bytes(&self) -> usize {
+        let floats =
+            |row: &Outputs| row.logits.len() + row.subcategory_logits.len() + row.embedding.len() + 3;
+        self.rows.iter().map(|row| size_of::<Outputs>() + size_of::<f32>() * floats(row)).sum()
+    }
+
     /// Where the listing lies in embedding space, L2 norm 1: the mean over its photos.
     pub fn embedding(&self) -> Vec<f32> {
         mean_embedding(self.rows.iter().map(|row| row.embedding.as_slice()))
@@ -222,6 +269,16 @@ impl Manifest {
 
 impl Model {
     pub const ALL: [Self; 3] = [Self::Image, Self::Text, Self::Combined];
+
+    /// The model that answers for a listing; none for one with neither text nor photo.
+    pub fn for_listing(has_text: bool, photos: usize) -> Option<Self> {
+        match (has_text, photos) {
+            (false, 0) => None,
+            (true, 0) => Some(Self::Text),
+            (false, _) => Some(Self::Image),
+            (true, _) => Some(Self::Combined),
+        }
+    }
 
     pub fn name(self) -> &'static str {
         match self {

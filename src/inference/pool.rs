@@ -1,117 +1,156 @@
-//! Worker threads of one model and the bounded queue before them.
+//! Worker threads of one model, behind its door and its queue.
 
 use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use super::{Example, InferenceError, Model, ModelSession, Outputs};
+use super::{
+    Admission, Example, InferenceError, Model, ModelSession, Outputs,
+    admission::Door,
+    queue::{Job, Queue},
+};
+use crate::telemetry::metrics;
 
-/// An example on its way to a worker.
-struct Job {
-    example: Example,
-    /// Past it nobody waits for the answer any more.
-    deadline: Instant,
-    reply: oneshot::Sender<Result<Outputs, InferenceError>>,
+/// How a pool forms its batches and whom it lets in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PoolOptions {
+    /// Examples in one run, at most.
+    pub max_batch: usize,
+    /// How long a batch that is not full may wait for more examples.
+    pub batch_wait: Duration,
+    /// Examples let in and not yet answered, at most.
+    pub capacity: usize,
+    /// A request that would wait longer is refused.
+    pub max_wait: Duration,
 }
 
-/// One model's queue. Dropping it ends the workers once the queue is empty.
+/// One model's workers. Dropping it ends them once the queue is empty.
 pub(super) struct Pool {
-    model: Model,
-    queue: Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+/// What the workers and the requests of a model have in common.
+struct Shared {
+    door: Door,
+    queue: Queue,
 }
 
 impl Pool {
-    /// Starts one thread per session. They share a queue of at most `queue` examples and take up to `max_batch` at once.
-    pub fn start(
-        model: Model,
-        sessions: Vec<ModelSession>,
-        max_batch: usize,
-        queue: usize,
-    ) -> io::Result<Self> {
-        let (sender, receiver) = bounded(queue);
+    /// Starts one thread per session.
+    pub fn start(model: Model, sessions: Vec<ModelSession>, options: PoolOptions) -> io::Result<Self> {
+        let door = Door::new(model, sessions.len(), options.capacity, options.max_wait);
+        let pool = Self { shared: Arc::new(Shared { door, queue: Queue::new() }) };
         for (number, session) in sessions.into_iter().enumerate() {
-            let jobs = receiver.clone();
-            thread::Builder::new()
-                .name(format!("{}-{number}", model.name()))
-                .spawn(move || work(session, &jobs, max_batch))?;
+            let mut worker = Worker { model, session, shared: Arc::clone(&pool.shared), options };
+            thread::Builder::new().name(format!("{}-{number}", model.name())).spawn(move || worker.work())?;
         }
-        Ok(Self { model, queue: sender })
+        Ok(pool)
     }
 
-    pub fn model(&self) -> Model {
-        self.model
+    pub fn door(&self) -> &Door {
+        &self.shared.door
     }
 
-    /// Answers for all examples, in their order, or the first error. Either all are queued or the request is refused.
+    /// Answers for all examples, in their order, or the first error. The admission is held until they are there.
     pub async fn run(
         &self,
+        _admission: Admission,
         examples: Vec<Example>,
         deadline: Instant,
     ) -> Result<Vec<Outputs>, InferenceError> {
-        let mut replies = Vec::with_capacity(examples.len());
-        for example in examples {
-            let (reply, answer) = oneshot::channel();
-            // On refusal the examples queued before are given up: their receivers drop, and a worker skips them.
-            self.queue.try_send(Job { example, deadline, reply }).map_err(|refused| match refused {
-                TrySendError::Full(_) => InferenceError::QueueFull(self.model),
-                TrySendError::Disconnected(_) => InferenceError::Failed("its workers have stopped".into()),
-            })?;
-            replies.push(answer);
-        }
-        let mut rows = Vec::with_capacity(replies.len());
-        for answer in replies {
+        let queued = Instant::now();
+        let (jobs, answers): (Vec<_>, Vec<_>) = examples
+            .into_iter()
+            .map(|example| {
+                let (reply, answer) = oneshot::channel();
+                (Job { example, queued, deadline, reply }, answer)
+            })
+            .unzip();
+        self.shared.queue.push(jobs);
+        let mut rows = Vec::with_capacity(answers.len());
+        for answer in answers {
+            // Where this returns early the other receivers drop, and a worker skips their examples.
             let answer = tokio::time::timeout_at(deadline.into(), answer)
                 .await
                 .map_err(|_| InferenceError::DeadlineExceeded)?;
-            rows.push(answer.map_err(|_| InferenceError::Failed("its worker stopped".into()))??);
+            // A job is dropped unanswered where its deadline passed in the queue, or with its worker.
+            rows.push(answer.map_err(|_| self.unanswered(deadline))??);
         }
         Ok(rows)
     }
-}
 
-/// A worker's life: wait for one job, take what else waits, run them together.
-fn work(mut session: ModelSession, jobs: &Receiver<Job>, max_batch: usize) {
-    while let Ok(first) = jobs.recv() {
-        let wanted = |job: &Job| !job.reply.is_closed() && job.deadline > Instant::now();
-        let batch: Vec<Job> =
-            std::iter::once(first).chain(jobs.try_iter().take(max_batch - 1)).filter(wanted).collect();
-        if batch.is_empty() {
-            continue;
-        }
-        let (examples, replies): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|job| (job.example, job.reply)).unzip();
-        // A panic must cost this batch only: the thread lives on, and the session holds no state between runs.
-        let outcome = catch_unwind(AssertUnwindSafe(|| session.run(&examples)))
-            .unwrap_or_else(|_| Err("a worker panicked".into()));
-        match outcome {
-            Ok(rows) => replies.into_iter().zip(rows).for_each(|(reply, row)| {
-                // Nobody waits for the answer when the client has gone.
-                let _ = reply.send(Ok(row));
-            }),
-            Err(reason) if examples.len() > 1 => {
-                warn!(%reason, examples = examples.len(), "a batch failed, its examples are run alone");
-                for (example, reply) in examples.iter().zip(replies) {
-                    let _ = reply.send(run_alone(&mut session, example));
-                }
-            }
-            Err(reason) => replies.into_iter().for_each(|reply| {
-                error!(%reason, "the model failed");
-                let _ = reply.send(Err(InferenceError::Failed(reason.clone())));
-            }),
+    fn unanswered(&self, deadline: Instant) -> InferenceError {
+        if deadline <= Instant::now() {
+            InferenceError::DeadlineExceeded
+        } else {
+            InferenceError::Failed("its worker stopped".into())
         }
     }
 }
 
-fn run_alone(session: &mut ModelSession, example: &Example) -> Result<Outputs, InferenceError> {
-    catch_unwind(AssertUnwindSafe(|| session.run(std::slice::from_ref(example))))
-        .unwrap_or_else(|_| Err("a worker panicked".into()))
-        .and_then(|rows| rows.into_iter().next().ok_or_else(|| "no row came back".into()))
-        .map_err(InferenceError::Failed)
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+    }
+}
+
+struct Worker {
+    model: Model,
+    session: ModelSession,
+    shared: Arc<Shared>,
+    options: PoolOptions,
+}
+
+impl Worker {
+    /// A worker's life: take what waits, run it together, answer.
+    fn work(&mut self) {
+        let PoolOptions { max_batch, batch_wait, .. } = self.options;
+        while let Some(jobs) = self.shared.queue.take(max_batch, batch_wait) {
+            let started = Instant::now();
+            let (examples, replies): (Vec<_>, Vec<_>) = jobs
+                .into_iter()
+                .map(|job| {
+                    metrics::queue_wait(self.model, started - job.queued);
+                    (job.example, job.reply)
+                })
+                .unzip();
+            let outcome = self.run(&examples);
+            let took = started.elapsed();
+            self.shared.door.pace().ran(examples.len(), took);
+            metrics::batch(self.model, examples.len(), took);
+            match outcome {
+                // Nobody waits for the answer when the client has gone, so a failed send means nothing.
+                Ok(rows) => replies.into_iter().zip(rows).for_each(|(reply, row)| drop(reply.send(Ok(row)))),
+                Err(reason) if examples.len() > 1 => {
+                    warn!(%reason, examples = examples.len(), "a batch failed, its examples are run alone");
+                    for (example, reply) in examples.iter().zip(replies) {
+                        let _ = reply.send(self.run_alone(example));
+                    }
+                }
+                Err(reason) => replies.into_iter().for_each(|reply| {
+                    error!(%reason, "the model failed");
+                    let _ = reply.send(Err(InferenceError::Failed(reason.clone())));
+                }),
+            }
+        }
+    }
+
+    /// A panic must cost this batch only: the thread lives on, and the session holds no state between runs.
+    fn run(&mut self, examples: &[Example]) -> Result<Vec<Outputs>, String> {
+        catch_unwind(AssertUnwindSafe(|| self.session.run(examples)))
+            .unwrap_or_else(|_| Err("a worker panicked".into()))
+    }
+
+    fn run_alone(&mut self, example: &Example) -> Result<Outputs, InferenceError> {
+        self.run(std::slice::from_ref(example))
+            .and_then(|rows| rows.into_iter().next().ok_or_else(|| "no row came back".into()))
+            .map_err(InferenceError::Failed)
+    }
 }

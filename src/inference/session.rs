@@ -2,7 +2,7 @@
 
 use ort::{
     session::{Session, SessionInputValue, SessionOutputs},
-    value::{Outlet, Tensor, TensorElementType},
+    value::{Outlet, Tensor, TensorElementType, TensorRef},
 };
 
 use super::{Outputs, Runtime, StartError};
@@ -71,7 +71,7 @@ impl ModelSession {
     pub fn run(&mut self, batch: &[Example]) -> Result<Vec<Outputs>, String> {
         let mut inputs: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(3);
         if let Some(input) = self.image {
-            inputs.push(("image", photo_batch(batch, input)?.into()));
+            inputs.push(("image", photo_batch(batch, input)?));
         }
         if self.reads_text {
             let (ids, mask) = token_batch(batch)?;
@@ -91,15 +91,22 @@ fn blank_example(image: Option<ImageInput>, text: Option<TextInput>) -> Example 
     Example { photo, tokens: text.map(|_| Tokens::blank()) }
 }
 
-fn photo_batch(batch: &[Example], input: ImageInput) -> Result<Tensor<u8>, String> {
-    let size = input.height as usize * input.width as usize * 3;
-    let mut pixels = Vec::with_capacity(batch.len() * size);
-    for example in batch {
-        let photo = example.photo.as_ref().ok_or("an example has no photo")?;
-        pixels.extend_from_slice(photo.as_bytes());
-    }
+/// The photos as one tensor; a single one is lent as it lies, without a copy.
+fn photo_batch(batch: &[Example], input: ImageInput) -> Result<SessionInputValue<'_>, String> {
     let shape = [batch.len(), input.height as usize, input.width as usize, 3];
-    Tensor::from_array((shape, pixels)).map_err(|error| error.to_string())
+    let failed = |error: ort::Error| error.to_string();
+    if let [example] = batch {
+        return TensorRef::from_array_view((shape, pixels_of(example)?)).map(Into::into).map_err(failed);
+    }
+    let mut pixels = Vec::with_capacity(shape.iter().product());
+    for example in batch {
+        pixels.extend_from_slice(pixels_of(example)?);
+    }
+    Tensor::from_array((shape, pixels)).map(Into::into).map_err(failed)
+}
+
+fn pixels_of(example: &Example) -> Result<&[u8], &'static str> {
+    example.photo.as_ref().map(PhotoTensor::as_bytes).ok_or("an example has no photo")
 }
 
 fn token_batch(batch: &[Example]) -> Result<(Tensor<i64>, Tensor<i64>), String> {

@@ -1,6 +1,6 @@
 //! Pixels to the `image` tensor: scaled to fit, centred, bars in the manifest's colour.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use fast_image_resize::{
     FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
@@ -20,6 +20,11 @@ impl PhotoTensor {
     }
 }
 
+thread_local! {
+    /// Keeps the buffers of its passes from one photo to the next.
+    static RESIZER: RefCell<Resizer> = RefCell::new(Resizer::new());
+}
+
 /// Fits photos of any size into the models' input without changing their aspect ratio.
 #[derive(Debug, Clone, Copy)]
 pub struct Letterbox {
@@ -29,6 +34,11 @@ pub struct Letterbox {
 impl Letterbox {
     pub fn new(input: ImageInput) -> Self {
         Self { input }
+    }
+
+    /// Longer side of the models' input in pixels: a photo needs no more of its own.
+    pub fn side(&self) -> u32 {
+        self.input.width.max(self.input.height)
     }
 
     /// Scales by an antialiased triangle filter. The photo must have pixels, as one from
@@ -43,8 +53,9 @@ impl Letterbox {
         let options =
             ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
         let source = ImageRef::new(photo.width(), photo.height(), photo.as_raw(), PixelType::U8x3);
-        let resized =
-            source.is_ok_and(|source| Resizer::new().resize(&source, &mut scaled, &options).is_ok());
+        let resized = RESIZER.with_borrow_mut(|resizer| {
+            source.is_ok_and(|source| resizer.resize(&source, &mut scaled, &options).is_ok())
+        });
         debug_assert!(resized, "both images are U8x3 and hold width * height pixels");
 
         let row_bytes = inner_width as usize * 3;

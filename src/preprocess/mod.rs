@@ -2,10 +2,11 @@
 //!
 //! The server and `marketrank-train` both go through here, so that a model serves on exactly what it was trained on.
 
+mod jpeg;
 mod letterbox;
 mod photo;
 mod text;
 
 pub use letterbox::{Letterbox, PhotoTensor};
-pub use photo::{PhotoError, PhotoLimits, decode_photo, thumbnail};
+pub use photo::{Detail, PhotoError, PhotoLimits, decode_photo, thumbnail};
 pub use text::{TextEncoder, TextEncoderError, Tokens};

@@ -7,6 +7,8 @@ use image::{
     codecs::jpeg::JpegEncoder, error::LimitErrorKind,
 };
 
+use super::jpeg;
+
 /// What a photo may be. Size is read from the header, before any pixel is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhotoLimits {
@@ -46,10 +48,20 @@ pub enum PhotoError {
     Broken(String),
 }
 
+/// How many of a photo's pixels are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// All of them.
+    Full,
+    /// Enough for a picture whose longer side has this many pixels. A JPEG far larger than that is decoded at a half, a
+    /// quarter or an eighth of its size, which leaves out most of the work.
+    Side(u32),
+}
+
 /// Decodes a JPEG, PNG or WebP to upright RGB; transparency is laid on white.
 ///
 /// Of an animation the first frame counts; 16-bit and CMYK files become 8-bit RGB.
-pub fn decode_photo(bytes: &[u8], limits: &PhotoLimits) -> Result<RgbImage, PhotoError> {
+pub fn decode_photo(bytes: &[u8], limits: &PhotoLimits, detail: Detail) -> Result<RgbImage, PhotoError> {
     if bytes.len() > limits.max_bytes {
         return Err(PhotoError::TooManyBytes { bytes: bytes.len(), max: limits.max_bytes });
     }
@@ -64,13 +76,20 @@ pub fn decode_photo(bytes: &[u8], limits: &PhotoLimits) -> Result<RgbImage, Phot
     reader.limits(decoder_limits);
     let mut decoder = reader.into_decoder().map_err(refusal)?;
     check_size(decoder.dimensions(), limits)?;
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+    if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) {
         return Err(PhotoError::Truncated);
     }
 
     // A photo whose orientation cannot be read is shown as it is stored, as browsers do.
     let orientation = decoder.orientation().ok();
-    let mut photo = DynamicImage::from_decoder(decoder).map_err(refusal)?;
+    let reduced = match (format, detail) {
+        (ImageFormat::Jpeg, Detail::Side(side)) => jpeg::decode_reduced(bytes, decoder.dimensions(), side),
+        _ => None,
+    };
+    let mut photo = match reduced {
+        Some(photo) => DynamicImage::ImageRgb8(photo),
+        None => DynamicImage::from_decoder(decoder).map_err(refusal)?,
+    };
     if let Some(orientation) = orientation {
         photo.apply_orientation(orientation);
     }
@@ -118,20 +137,79 @@ fn on_white(photo: &RgbaImage) -> RgbImage {
     })
 }
 
-/// Whether an end-of-image marker follows the start of the first scan.
-///
-/// The decoder fills in grey what a cut-off file lacks, so the cut must be found here. Inside entropy-coded data every
-/// `FF` is followed by `00` or a restart marker (ITU T.81, F.1.2.3), so `FF D9` after the scan's start is the real end;
-/// one before it may belong to the thumbnail inside the EXIF segment.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xDA;
-    let mut at = 2;
-    while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
-        match marker {
-            START_OF_SCAN => return bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]),
-            0xFF => at += 1,
-            _ => at += 2 + usize::from(u16::from_be_bytes([high, low])),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDTH: u32 = 1_600;
+    const HEIGHT: u32 = 1_200;
+
+    /// Red grows to the right, green downwards, so that a photo turned or mirrored is another one.
+    fn gradient() -> RgbImage {
+        RgbImage::from_fn(WIDTH, HEIGHT, |x, y| {
+            image::Rgb([(x * 255 / WIDTH) as u8, (y * 255 / HEIGHT) as u8, 128])
+        })
+    }
+
+    fn jpeg(photo: &RgbImage) -> Vec<u8> {
+        let mut jpeg = Vec::new();
+        JpegEncoder::new_with_quality(&mut jpeg, 90).encode_image(photo).unwrap();
+        jpeg
+    }
+
+    /// Puts an EXIF segment with this orientation after the start of the image.
+    fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+        let tiff = [b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".as_slice(), &[orientation], &[0; 6]];
+        let exif = [b"Exif\0\0".as_slice(), &tiff.concat()].concat();
+        let length = (exif.len() as u16 + 2).to_be_bytes();
+        [&jpeg[..2], &[0xFF, 0xE1], &length, &exif, &jpeg[2..]].concat()
+    }
+
+    fn decode(bytes: &[u8], detail: Detail) -> RgbImage {
+        decode_photo(bytes, &PhotoLimits::default(), detail).unwrap()
+    }
+
+    /// Largest difference of a channel between a small photo and the same places of a large one.
+    fn difference(small: &RgbImage, large: &RgbImage) -> u8 {
+        let pixels = small.enumerate_pixels().map(|(x, y, pixel)| {
+            let at = |place: u32, small: u32, large: u32| (2 * place + 1) * large / (2 * small);
+            let there =
+                large.get_pixel(at(x, small.width(), large.width()), at(y, small.height(), large.height()));
+            std::iter::zip(pixel.0, there.0).map(|(a, b)| a.abs_diff(b)).max().unwrap_or(0)
+        });
+        pixels.max().unwrap_or(0)
+    }
+
+    #[test]
+    fn a_large_jpeg_is_decoded_at_the_smallest_fraction_that_is_enough() {
+        let jpeg = jpeg(&gradient());
+        let full = decode(&jpeg, Detail::Full);
+        for (side, width) in [(200, 200), (201, 400), (224, 400), (401, 800), (801, 1_600)] {
+            let small = decode(&jpeg, Detail::Side(side));
+            assert_eq!(small.dimensions(), (width, width * HEIGHT / WIDTH), "for {side}");
+            assert!(difference(&small, &full) <= 4, "for {side}: {}", difference(&small, &full));
         }
     }
-    false
+
+    #[test]
+    fn the_orientation_is_honoured_at_every_size() {
+        // 6: the camera was held a quarter turn to the left, so left and right become top and bottom.
+        let turned = with_orientation(&jpeg(&gradient()), 6);
+        let upright = image::imageops::rotate90(&gradient());
+        for detail in [Detail::Full, Detail::Side(200)] {
+            let photo = decode(&turned, detail);
+            assert_eq!(photo.width() * WIDTH, photo.height() * HEIGHT);
+            assert!(difference(&photo, &upright) <= 6, "{}", difference(&photo, &upright));
+        }
+    }
+
+    #[test]
+    fn a_jpeg_with_broken_data_never_takes_the_process_down() {
+        let whole = jpeg(&gradient());
+        for place in (700..whole.len() - 2).step_by(997) {
+            let mut broken = whole.clone();
+            broken[place..place + 2].copy_from_slice(&[0xFF, 0xC4]);
+            let _ = decode_photo(&broken, &PhotoLimits::default(), Detail::Side(200));
+        }
+    }
 }

@@ -25,6 +25,12 @@ impl Tokens {
     }
 }
 
+impl From<Vec<i64>> for Tokens {
+    fn from(ids: Vec<i64>) -> Self {
+        Self(ids.into())
+    }
+}
+
 /// Why a text could not be encoded or `tokenizer.json` not be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the tokenizer failed: {0}")]

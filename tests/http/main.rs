@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod health;
+mod observability;
 mod openapi;
 mod page;
 mod photo_urls;

@@ -15,6 +15,7 @@ use marketrank::{
     inference::Inference,
     intake::Intake,
     serve::{open_catalogue, open_models},
+    telemetry::metrics::Metrics,
 };
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use serde_json::Value;
@@ -57,7 +58,9 @@ pub fn start(flags: &[&str]) -> SocketAddr {
             let inference = Arc::clone(&MODELS);
             let catalogue = open_catalogue(&place, &inference).await.unwrap();
             let photos = PhotoFetcher::new(&config.limits).unwrap();
-            let intake = Intake::new(Arc::clone(&inference), config.limits.photo_limits());
+            let intake = Intake::new(Arc::clone(&inference), config.limits.photo_limits())
+                .with_cache(config.limits.cache_bytes());
+            Metrics::install().unwrap();
             let state = AppState::new(inference, intake, catalogue, photos, config.limits.timeout());
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();

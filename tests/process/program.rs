@@ -53,8 +53,14 @@ pub struct Server {
 impl Server {
     /// Starts `serve` on a free port and waits until it is ready.
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with further flags.
+    pub fn start_with(data: &Path, flags: &[&str]) -> Self {
         let mut child = marketrank("serve", &repository("models"), data)
             .args(["--listen", "127.0.0.1:0"])
+            .args(flags)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

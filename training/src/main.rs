@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use marketrank::telemetry::{self, LogFormat};
+use marketrank::telemetry::{self, LogFormat, TelemetryConfig};
 use marketrank_train::{
     baselines::{BaselineArgs, baseline},
     data::{prepare, prepare::Args as PrepareArgs},
@@ -40,11 +40,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome =
-        match telemetry::init(LogFormat::Text, "warn,ort=error,marketrank::inference::runtime=error") {
-            Ok(()) => run(cli.command),
-            Err(error) => Err(error),
-        };
+    let log = TelemetryConfig {
+        log_format: LogFormat::Text,
+        log: "warn,ort=error,marketrank::inference::runtime=error".into(),
+        otlp_endpoint: None,
+    };
+    let outcome = telemetry::init(&log).and_then(|_telemetry| run(cli.command));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -195,9 +195,8 @@ async fn embed_photo(
 
 async fn embed(state: &AppState, field: &str, text: &str, photos: Vec<Bytes>) -> Result<Vec<f32>, ApiError> {
     let deadline = state.deadline();
-    let tensors =
-        state.intake().tensors(text, "", photos).await.map_err(|error| error.at(|_| field.into()))?;
-    Ok(state.inference().infer(tensors, deadline).await?.embedding())
+    let inferred = state.intake().understand(text, "", photos, deadline).await;
+    Ok(inferred.map_err(|error| error.at(|_| field.into()))?.embedding())
 }
 
 /// Candidates are embedded as the catalogue would embed them.

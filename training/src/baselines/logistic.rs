@@ -5,7 +5,7 @@ use linfa::{DatasetBase, traits::Fit};
 use linfa_logistic::MultiLogisticRegression;
 use marketrank::{
     artefacts::ImageInput,
-    preprocess::{Letterbox, PhotoLimits, decode_photo},
+    preprocess::{Detail, Letterbox, PhotoLimits, decode_photo},
 };
 use ndarray::{Array1, Array2};
 
@@ -56,8 +56,8 @@ fn photos(table: &CleanTable, split: Split) -> Result<(Array2<f32>, Vec<usize>)>
     {
         let path = table.photo_path(photo);
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let photo =
-            decode_photo(&bytes, &PhotoLimits::default()).with_context(|| path.display().to_string())?;
+        let photo = decode_photo(&bytes, &PhotoLimits::default(), Detail::Full)
+            .with_context(|| path.display().to_string())?;
         pixels.extend(
             Letterbox::new(INPUT).apply(&photo).as_bytes().iter().map(|&byte| f32::from(byte) / 255.0),
         );

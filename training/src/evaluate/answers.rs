@@ -63,7 +63,9 @@ pub fn open_models(models: &Path, runtime: &Runtime, precision: PrecisionChoice)
         workers: 1,
         threads: available_parallelism().map_or(1, usize::from),
         max_batch: 16,
+        batch_wait: Duration::ZERO,
         queue: IN_FLIGHT * MAX_PHOTOS,
+        max_wait: PATIENCE,
     };
     Ok(Arc::new(Inference::start(&artefacts, runtime, options)?))
 }
@@ -128,14 +130,13 @@ async fn ask(
             (listing.title.as_str(), listing.description.as_str())
         }
     };
-    let tensors = intake.tensors(title, description, files).await?;
-    let inferred = intake.inference().infer(tensors, Instant::now() + PATIENCE).await?;
+    let inferred = intake.understand(title, description, files, Instant::now() + PATIENCE).await?;
     Ok(Answer {
         listing: index,
         category: listing.category,
         subcategory: listing.subcategory,
         price: listing.price.filter(|price| *price > 0.0),
-        rows: inferred.rows,
+        rows: inferred.rows.clone(),
     })
 }
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use marketrank::{
     artefacts::ImageInput,
-    preprocess::{Letterbox, PhotoLimits, PhotoTensor, decode_photo},
+    preprocess::{Detail, Letterbox, PhotoLimits, PhotoTensor, decode_photo},
 };
 use ort::value::Tensor;
 use rand::SeedableRng;
@@ -78,7 +78,8 @@ fn read_photos(files: &[PathBuf], input: ImageInput, view: View) -> Result<Vec<P
 
 fn read_photo(file: &Path, letterbox: Letterbox, view: View) -> Result<PhotoTensor> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let photo = decode_photo(&bytes, &PhotoLimits::default()).with_context(|| file.display().to_string())?;
+    let photo = decode_photo(&bytes, &PhotoLimits::default(), Detail::Full)
+        .with_context(|| file.display().to_string())?;
     Ok(letterbox.apply(&match view {
         View::Plain => photo,
         View::Augmented(number) => {

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use marketrank::{
     artefacts::Artefacts,
     inference::Example,
-    preprocess::{Letterbox, PhotoLimits, TextEncoder, decode_photo},
+    preprocess::{Detail, Letterbox, PhotoLimits, TextEncoder, decode_photo},
 };
 
 use crate::data::{CleanTable, Listing, Split};
@@ -25,8 +25,8 @@ pub fn sample(artefacts: &Artefacts, table: &CleanTable, split: Split, count: us
     let example = |listing: &&Listing| -> Result<Example> {
         let path = table.photo_path(&listing.photos[0]);
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let photo =
-            decode_photo(&bytes, &PhotoLimits::default()).with_context(|| path.display().to_string())?;
+        let photo = decode_photo(&bytes, &PhotoLimits::default(), Detail::Full)
+            .with_context(|| path.display().to_string())?;
         Ok(Example {
             photo: Some(letterbox.apply(&photo)),
             tokens: Some(encoder.encode(&listing.title, &listing.description)?),

@@ -4,7 +4,7 @@ use std::{path::Path, rc::Rc, sync::LazyLock};
 
 use marketrank::{
     inference::Example,
-    preprocess::{Letterbox, PhotoLimits, TextEncoder, decode_photo},
+    preprocess::{Detail, Letterbox, PhotoLimits, TextEncoder, decode_photo},
 };
 use marketrank_train::{
     learn::{IMAGE_INPUT, TEXT_INPUT},
@@ -40,7 +40,8 @@ static EXAMPLES: LazyLock<Vec<Example>> = LazyLock::new(|| {
     let titles = listings.headers().unwrap().iter().position(|name| name == "title").unwrap();
     let titles: Vec<String> = listings.records().map(|row| row.unwrap()[titles].to_owned()).collect();
     let example = |(photo, title): (&std::path::PathBuf, &String)| {
-        let photo = decode_photo(&std::fs::read(photo).unwrap(), &PhotoLimits::default()).unwrap();
+        let photo =
+            decode_photo(&std::fs::read(photo).unwrap(), &PhotoLimits::default(), Detail::Full).unwrap();
         Example {
             photo: Some(Letterbox::new(IMAGE_INPUT).apply(&photo)),
             tokens: Some(encoder.encode(title, "").unwrap()),

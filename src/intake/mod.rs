@@ -2,32 +2,33 @@
 //!
 //! The API and `import` both go through here: a listing is read, predicted and stored the same way from either.
 
+mod answers;
+mod photos;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use image::RgbImage;
-use tokio::sync::Semaphore;
 
 use crate::{
     catalogue::{ContentHash, Product, StoredProduct},
-    inference::{Inference, InferenceError, ListingTensors},
-    preprocess::{PhotoError, PhotoLimits, TextEncoderError, decode_photo, thumbnail},
+    inference::{Inference, InferenceError, Inferred, ListingTensors, Model},
+    preprocess::{PhotoError, PhotoLimits, TextEncoderError},
 };
+
+use answers::{Answers, Content};
+use photos::PhotoDecoder;
 
 /// Photos of one listing, at most.
 pub const MAX_PHOTOS: usize = 8;
-/// Longer side of a stored thumbnail in pixels.
-const THUMBNAIL_SIDE: u32 = 320;
 
-/// Turns listings into tensors and stored products.
+/// Turns listings into what the models say of them, and into stored products.
 pub struct Intake {
     inference: Arc<Inference>,
-    photo_limits: PhotoLimits,
-    /// Photos being decoded at once, at most one per core: each may hold tens of megabytes.
-    decoders: Semaphore,
+    decoder: PhotoDecoder,
+    answers: Answers,
 }
 
 /// Why a listing cannot be taken in.
@@ -46,9 +47,15 @@ pub enum IntakeError {
 }
 
 impl Intake {
+    /// Remembers no answers; [`with_cache`](Self::with_cache) makes it.
     pub fn new(inference: Arc<Inference>, photo_limits: PhotoLimits) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { inference, photo_limits, decoders: Semaphore::new(cores) }
+        let decoder = PhotoDecoder::new(photo_limits, inference.letterbox());
+        Self { inference, decoder, answers: Answers::new(0) }
+    }
+
+    /// Remembers answers in up to this many bytes.
+    pub fn with_cache(self, bytes: u64) -> Self {
+        Self { answers: Answers::new(bytes), ..self }
     }
 
     /// What a photo may cost.
@@ -60,18 +67,33 @@ impl Intake {
         &self.inference
     }
 
-    /// Encodes the text (where any of it is not blank) and the photos.
-    pub async fn tensors(
+    /// Bytes of the answers that are remembered.
+    pub fn cache_bytes(&self) -> u64 {
+        self.answers.bytes()
+    }
+
+    /// What the model that fits says of a listing or a query. A blank title or description counts as none. Refused at once
+    /// where too many wait already.
+    pub async fn understand(
         &self,
         title: &str,
         description: &str,
         photos: Vec<Bytes>,
-    ) -> Result<ListingTensors, IntakeError> {
-        Ok(self.tensors_and_thumbnail(title, description, photos, false).await?.0)
+        deadline: Instant,
+    ) -> Result<Arc<Inferred>, IntakeError> {
+        // Cheap to clone: the bytes are shared.
+        let same_photos = photos.clone();
+        let content = move || Content::of(title, description, &same_photos);
+        let ask = async {
+            let admission = self.inference.admit(model(title, description, &photos)?, photos.len())?;
+            let (tensors, _) = self.tensors(title, description, photos, false).await?;
+            Ok(self.inference.infer(admission, tensors, deadline).await?)
+        };
+        self.answers.get_or_ask(content, deadline, ask).await
     }
 
     /// Embeds a product, keeps a thumbnail of its first photo, and predicts the category where none was given. What is
-    /// stored of it already, `before`, is used again where text and photos are the same.
+    /// stored of it already, `before`, is used again where text and photos are the same. Waits for its turn.
     pub async fn product(
         &self,
         mut product: Product,
@@ -94,9 +116,10 @@ impl Intake {
         }
         let deadline = Instant::now() + timeout;
         let description = product.description.as_deref().unwrap_or_default();
-        let (tensors, thumbnail) =
-            self.tensors_and_thumbnail(&product.title, description, photos, true).await?;
-        let inferred = self.inference.infer(tensors, deadline).await?;
+        let model = model(&product.title, description, &photos)?;
+        let admission = self.inference.admit_patiently(model, photos.len(), deadline).await?;
+        let (tensors, thumbnail) = self.tensors(&product.title, description, photos, true).await?;
+        let inferred = self.inference.infer(admission, tensors, deadline).await?;
         if product.category.is_none() {
             product.category = Some(self.inference.predict(&inferred, 1).category);
             product.category_predicted = true;
@@ -104,46 +127,29 @@ impl Intake {
         Ok(StoredProduct { product, embedding: inferred.embedding(), thumbnail, content })
     }
 
-    async fn tensors_and_thumbnail(
+    /// Encodes the text (where any of it is not blank) and the photos, with a thumbnail of the first where one is wanted.
+    async fn tensors(
         &self,
         title: &str,
         description: &str,
         photos: Vec<Bytes>,
-        keep_thumbnail: bool,
+        wants_thumbnail: bool,
     ) -> Result<(ListingTensors, Option<Vec<u8>>), IntakeError> {
         let mut listing = ListingTensors::default();
-        if !(title.trim().is_empty() && description.trim().is_empty()) {
+        if has_text(title, description) {
             listing.tokens = Some(self.inference.text_encoder().encode(title, description)?);
         }
-        let letterbox = self.inference.letterbox();
-        let mut first = None;
-        for (index, photo) in photos.into_iter().enumerate() {
-            let wants_thumbnail = keep_thumbnail && index == 0;
-            let (tensor, small) = self
-                .decode(index, photo, move |photo| {
-                    let small = wants_thumbnail.then(|| thumbnail(photo, THUMBNAIL_SIDE)).transpose()?;
-                    Ok((letterbox.apply(photo), small))
-                })
-                .await?;
-            listing.photos.push(tensor);
-            first = first.or(small);
-        }
-        Ok((listing, first))
+        let (tensors, thumbnail) = self.decoder.decode_all(photos, wants_thumbnail).await?;
+        listing.photos = tensors;
+        Ok((listing, thumbnail))
     }
+}
 
-    /// Decodes on a blocking thread and hands the pixels to `then` there.
-    async fn decode<T: Send + 'static>(
-        &self,
-        index: usize,
-        photo: Bytes,
-        then: impl FnOnce(&RgbImage) -> Result<T, PhotoError> + Send + 'static,
-    ) -> Result<T, IntakeError> {
-        let interrupted = |reason: String| IntakeError::Interrupted(reason);
-        let _permit = self.decoders.acquire().await.map_err(|error| interrupted(error.to_string()))?;
-        let limits = self.photo_limits;
-        tokio::task::spawn_blocking(move || decode_photo(&photo, &limits).and_then(|photo| then(&photo)))
-            .await
-            .map_err(|error| interrupted(error.to_string()))?
-            .map_err(|error| IntakeError::Photo { index, error })
-    }
+fn has_text(title: &str, description: &str) -> bool {
+    !(title.trim().is_empty() && description.trim().is_empty())
+}
+
+/// The model that will be asked about a listing.
+fn model(title: &str, description: &str, photos: &[Bytes]) -> Result<Model, InferenceError> {
+    Model::for_listing(has_text(title, description), photos.len()).ok_or(InferenceError::Empty)
 }

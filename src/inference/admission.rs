@@ -1,0 +1,144 @@
+//! Who may ask a model at all: a bounded number at once, and nobody who would wait too long.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{InferenceError, Model};
+
+/// The door of one model.
+pub(super) struct Door {
+    model: Model,
+    places: Arc<Semaphore>,
+    capacity: usize,
+    max_wait: Duration,
+    pace: Pace,
+}
+
+/// A place among those that a model answers. Whoever holds it may take time to decode photos; it is given back when dropped.
+#[derive(Debug)]
+pub struct Admission(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl Door {
+    /// At most `capacity` examples inside, and none let in that would wait longer than `max_wait`.
+    pub fn new(model: Model, workers: usize, capacity: usize, max_wait: Duration) -> Self {
+        let capacity = capacity.min(Semaphore::MAX_PERMITS);
+        let pace = Pace { workers: workers.max(1) as u64, nanoseconds: AtomicU64::new(0) };
+        Self { model, places: Arc::new(Semaphore::new(capacity)), capacity, max_wait, pace }
+    }
+
+    /// Lets a request with this many examples in, or refuses it at once, before it has cost anything.
+    pub fn try_enter(&self, examples: usize) -> Result<Admission, InferenceError> {
+        let expected = self.pace.wait(self.inside());
+        let refused = InferenceError::QueueFull { model: self.model, retry_after: expected };
+        if expected > self.max_wait {
+            return Err(refused);
+        }
+        let permits = self.permits(examples);
+        Arc::clone(&self.places).try_acquire_many_owned(permits).map(Admission).map_err(|_| refused)
+    }
+
+    /// Waits for a place, for work that no person waits for.
+    pub async fn enter(&self, examples: usize, deadline: Instant) -> Result<Admission, InferenceError> {
+        let place = Arc::clone(&self.places).acquire_many_owned(self.permits(examples));
+        match tokio::time::timeout_at(deadline.into(), place).await {
+            Ok(Ok(permit)) => Ok(Admission(permit)),
+            Ok(Err(_)) => Err(InferenceError::Failed("the model is closed".into())),
+            Err(_) => Err(InferenceError::DeadlineExceeded),
+        }
+    }
+
+    /// Examples let in and not answered yet.
+    pub fn inside(&self) -> usize {
+        self.capacity - self.places.available_permits().min(self.capacity)
+    }
+
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// A request larger than the whole room may still come in when the room is empty.
+    fn permits(&self, examples: usize) -> u32 {
+        u32::try_from(examples.clamp(1, self.capacity)).unwrap_or(u32::MAX)
+    }
+}
+
+/// How fast a model answers lately: an exponential moving average of the time an example takes in a batch.
+pub(super) struct Pace {
+    workers: u64,
+    nanoseconds: AtomicU64,
+}
+
+impl Pace {
+    /// Weight of the newest batch, one in this many.
+    const MEMORY: u64 = 8;
+
+    pub fn ran(&self, examples: usize, took: Duration) {
+        let Some(each) = (took.as_nanos() as u64).checked_div(examples as u64) else { return };
+        let before = self.nanoseconds.load(Ordering::Relaxed);
+        // A race between workers loses one measurement of many.
+        let after = if before == 0 { each } else { before - before / Self::MEMORY + each / Self::MEMORY };
+        self.nanoseconds.store(after, Ordering::Relaxed);
+    }
+
+    /// How long an example that comes now waits behind this many.
+    fn wait(&self, ahead: usize) -> Duration {
+        let each = self.nanoseconds.load(Ordering::Relaxed);
+        Duration::from_nanos(each.saturating_mul(ahead as u64) / self.workers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn no_more_are_let_in_than_there_are_places() {
+        let door = Door::new(Model::Image, 1, 3, LONG);
+        let two = door.try_enter(2).unwrap();
+        assert!(matches!(door.try_enter(2), Err(InferenceError::QueueFull { .. })));
+        let _one = door.try_enter(1).unwrap();
+        drop(two);
+        assert_eq!(door.inside(), 1);
+        door.try_enter(2).unwrap();
+    }
+
+    #[test]
+    fn a_request_larger_than_the_room_enters_when_it_is_empty() {
+        let door = Door::new(Model::Image, 1, 4, LONG);
+        door.try_enter(8).unwrap();
+        let _one = door.try_enter(1).unwrap();
+        assert!(door.try_enter(8).is_err());
+    }
+
+    #[test]
+    fn whoever_would_wait_too_long_is_told_how_long() {
+        let door = Door::new(Model::Text, 2, 100, Duration::from_millis(200));
+        door.pace().ran(4, Duration::from_millis(400));
+        // Behind four examples of 100 ms each with two workers: 200 ms.
+        let _four = door.try_enter(4).unwrap();
+        let _fifth = door.try_enter(1).unwrap();
+        let Err(InferenceError::QueueFull { retry_after, .. }) = door.try_enter(1) else {
+            panic!("250 ms are more than 200")
+        };
+        assert_eq!(retry_after, Duration::from_millis(250));
+    }
+
+    #[tokio::test]
+    async fn patient_work_waits_for_a_place_until_its_deadline() {
+        let door = Door::new(Model::Image, 1, 1, LONG);
+        let first = door.try_enter(1).unwrap();
+        let soon = Instant::now() + Duration::from_millis(20);
+        assert_eq!(door.enter(1, soon).await.unwrap_err(), InferenceError::DeadlineExceeded);
+        drop(first);
+        door.enter(1, Instant::now() + LONG).await.unwrap();
+    }
+}
