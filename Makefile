@@ -38,7 +38,7 @@ test-clients: build ## Run the snippets of docs/ and the TypeScript client; lint
 
 test-operations: build ## Lint the images; parse the compose file and the dashboard
 	tests/setup.sh
-	node --test tests/operations/files.test.mjs
+	node --test tests/operations/files.test.mjs tests/operations/metrics.test.mjs
 
 screenshots: build ## Take the pictures of docs/images anew
 	tests/setup.sh
