@@ -10,7 +10,7 @@ LISTINGS ?= 10000
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench-ranking help run screenshots test test-browser test-clients test-operations test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench-ranking help run screenshots test test-browser test-clients test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,26 +22,24 @@ test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
 	$(CARGO) test --release --locked --workspace --lib --bins --tests
-	$(MAKE) test-browser test-clients test-operations
+	$(MAKE) --jobs=2 --output-sync test-browser test-clients test-operations
 
-test-slow: build weights ## Prepare, train, export and serve a made-up marketplace; minutes
-	tests/setup.sh
+test-slow: weights test-setup ## Prepare, train, export and serve a made-up marketplace; minutes
 	node --test tests/own_categories/own_categories.test.mjs
 
-test-browser: build ## Drive the page in Chromium
-	tests/setup.sh
+test-browser: test-setup ## Drive the page in Chromium
 	node --test tests/browser/page.test.mjs
 
-test-clients: build ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
-	tests/setup.sh
+test-clients: test-setup ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
 	node --test tests/clients/spec.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
 
-test-operations: build ## Lint the images; parse the compose file and the dashboard
-	tests/setup.sh
+test-operations: test-setup ## Lint the images; parse the compose file; ask /metrics for what the dashboard shows
 	node --test tests/operations/files.test.mjs tests/operations/metrics.test.mjs
 
-screenshots: build ## Take the pictures of docs/images anew
-	tests/setup.sh
+test-setup: build ## Bring what the tests around the server need
+	@tests/setup.sh
+
+screenshots: test-setup ## Take the pictures of docs/images anew
 	node tests/browser/screenshots.mjs
 
 setup: ## Bring the ONNX Runtime library
