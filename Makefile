@@ -10,30 +10,40 @@ LISTINGS ?= 10000
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench bench-ranking test-load help run screenshots test test-browser test-clients setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench bench-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: sample ## Set everything up and serve the sample listings on port 8080
 	$(MARKETRANK) serve --listen $(LISTEN)
 
+# Clippy compiles the workspace itself here and lints on the way: `cargo clippy` would read all dependencies a second time, which
+# takes longer than all tests.
+test: export RUSTC_WORKSPACE_WRAPPER = clippy-driver
+test: export CLIPPY_ARGS = --deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP against the real models
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --release --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) build --release --locked --workspace --examples
 	$(CARGO) test --release --locked --workspace --lib --bins --tests
-	$(MAKE) test-browser test-clients
+	$(MAKE) --jobs=2 --output-sync test-browser test-clients test-operations test-load
 
-test-browser: build ## Drive the page in Chromium
-	tests/setup.sh
+test-slow: weights test-setup ## Prepare, train, export and serve a made-up marketplace; minutes
+	node --test tests/own_categories/own_categories.test.mjs
+
+test-browser: test-setup ## Drive the page in Chromium
 	node --test tests/browser/page.test.mjs
 
-test-clients: build ## Run the snippets of docs/, compile and use the TypeScript client
-	tests/setup.sh
-	node --test tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
+test-clients: test-setup ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
+	node --test tests/clients/spec.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
 
-screenshots: build ## Take the pictures of docs/images anew
-	tests/setup.sh
+test-operations: test-setup ## Lint the images; parse the compose file; ask /metrics for what the dashboard shows
+	node --test tests/operations/files.test.mjs tests/operations/metrics.test.mjs
+
+test-setup: build ## Bring what the tests around the server need
+	@tests/setup.sh
+
+screenshots: test-setup ## Take the pictures of docs/images anew
 	node tests/browser/screenshots.mjs
 
 setup: ## Bring the ONNX Runtime library

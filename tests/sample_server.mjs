@@ -1,4 +1,4 @@
-// The built program over the sample listings, for the tests that are written in JavaScript.
+// The built program over listings, for the tests that are written in JavaScript.
 
 import { execFile, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -13,12 +13,18 @@ export const samplePhoto = (name) => join(repository, "sample/photos", name);
 
 const program = process.env.MARKETRANK ?? join(repository, "target/release/marketrank");
 
-/** Imports the sample listings into a folder of its own and serves them on a free port: `{url, stop}`. */
-export async function startServer(...flags) {
+const SAMPLE = { listings: "sample/products.csv", photos: "sample/photos", models: "models", flags: [] };
+
+/**
+ * Imports listings into a folder of its own and serves them on a free port: `{url, stop}`. What is left out is the sample's;
+ * `flags` are further ones of `serve`.
+ */
+export async function startServer(choices = {}) {
+  const { listings, photos, models, flags } = { ...SAMPLE, ...choices };
   const folder = await mkdtemp(join(tmpdir(), "marketrank-"));
   const options = { cwd: repository };
-  const data = ["--data-dir", join(folder, "catalogue")];
-  await promisify(execFile)(program, ["import", "sample/products.csv", "--photos", "sample/photos", ...data], options);
+  const data = ["--models", models, "--data-dir", join(folder, "catalogue")];
+  await promisify(execFile)(program, ["import", listings, "--photos", photos, ...data], options);
   const server = spawn(program, ["serve", "--listen", "127.0.0.1:0", ...data, ...flags], {
     ...options,
     env: { ...process.env, NO_COLOR: "1" },

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests around the server need (`browser`, `clients`, `operations`): Node and Chromium from Debian where they are
+# What the tests around the server need (`browser`, `clients`, `operations`): Node (20 or newer) and Chromium from Debian where they are
 # missing, the npm packages of the two package-lock.json, the Python packages of requirements.txt. Does nothing when all is there.
 set -eu
 cd "$(dirname "$0")"
@@ -19,6 +19,11 @@ if [ -n "$missing" ]; then
     apt-get update -qq
     # shellcheck disable=SC2086 # the words are packages
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+if [ "$(node --print 'process.versions.node.split(".")[0] >= 20')" != true ]; then
+    echo "tests: Node 20 or newer is needed, here is $(node --version)" >&2
+    exit 1
 fi
 
 for folder in . ../openapi/typescript; do

@@ -29,7 +29,7 @@ struct Ready {
 
 /// The process runs
 #[utoipa::path(get, path = "/health/live", tag = "health", operation_id = "live",
-    responses((status = 200, body = Live)))]
+    responses((status = 200, description = "It runs", body = Live)))]
 async fn live() -> Json<Live> {
     Json(Live { status: "live" })
 }
@@ -37,8 +37,8 @@ async fn live() -> Json<Live> {
 /// Models and catalogue answer; refused while the server stops
 #[utoipa::path(get, path = "/health/ready", tag = "health", operation_id = "ready",
     responses(
-        (status = 200, body = Ready),
-        (status = 503, body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "Send it work", body = Ready),
+        (status = 503, description = "Send it nothing", body = Problem, content_type = "application/problem+json")
     ))]
 async fn ready(State(state): State<AppState>) -> Result<Json<Ready>, ApiError> {
     if state.stopping() {

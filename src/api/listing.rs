@@ -35,7 +35,7 @@ pub(super) struct ProductInput {
     #[schema(max_length = 50000)]
     pub description: Option<String>,
     /// Left out, it is predicted.
-    #[schema(max_length = 200)]
+    #[schema(min_length = 1, max_length = 200)]
     pub category: Option<String>,
     #[schema(minimum = 0)]
     pub price: Option<f64>,

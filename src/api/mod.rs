@@ -130,6 +130,7 @@ struct ModelInfo {
         description = "Which category is this listing, and which listings should this buyer see first?",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    servers((url = "/", description = "The server that this document came from")),
     components(schemas(Problem)),
     tags(
         (name = "predict", description = "Which category does this listing belong to?"),

@@ -26,8 +26,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 /// Everything that is counted, for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "health", operation_id = "metrics",
     responses(
-        (status = 200, body = String, content_type = "text/plain"),
-        (status = 503, body = Problem, content_type = "application/problem+json")
+        (status = 200, description = "Prometheus' text form", body = String, content_type = "text/plain"),
+        (status = 503, description = "Nothing is counted", body = Problem, content_type = "application/problem+json")
     ))]
 async fn metrics(State(state): State<AppState>) -> Result<Response, ApiError> {
     let installed = Metrics::installed()

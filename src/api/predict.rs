@@ -107,7 +107,7 @@ struct PriceRange {
 #[serde(deny_unknown_fields)]
 struct BatchRequest {
     /// At most 64.
-    #[schema(max_items = 64)]
+    #[schema(min_items = 1, max_items = 64)]
     items: Vec<PredictRequest>,
 }
 
@@ -132,7 +132,7 @@ enum BatchResult {
 #[utoipa::path(post, path = "/v1/predict-category", tag = "predict", operation_id = "predictCategory",
     request_body(content((PredictRequest = "application/json"), (PredictForm = "multipart/form-data"))),
     responses(
-        (status = 200, body = PredictResponse),
+        (status = 200, description = "The category and its runners-up", body = PredictResponse),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]
@@ -154,7 +154,7 @@ async fn predict_category(
 #[utoipa::path(post, path = "/v1/predict-category/batch", tag = "predict", operation_id = "predictCategoryBatch",
     request_body = BatchRequest,
     responses(
-        (status = 200, body = BatchResponse),
+        (status = 200, description = "One result for each item", body = BatchResponse),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]

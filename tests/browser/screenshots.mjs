@@ -1,9 +1,7 @@
 // The pictures of the README: `make screenshots`. Sample listings only.
 
-import { execFile } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 
 import { repository, samplePhoto, startServer } from "../sample_server.mjs";
 import { launch, ranking, visit } from "./visit.mjs";
@@ -18,29 +16,37 @@ async function answered(options) {
   await page.getByLabel("Title").fill("Red road bike, 54cm frame");
   await page.getByLabel("Description").fill("New brake pads and cables in April, tyres have another season in them.");
   await page.getByText("combined model").waitFor();
-  await page.waitForTimeout(600);
+  await page.evaluate(() => document.activeElement.blur());
+  await page.waitForLoadState("networkidle");
   return page;
 }
 
-/** Chromium writes PNG; WebP of the same picture is a third of its size. */
+/** Chromium takes pictures as PNG; its canvas makes WebP of them, a third of the size. */
 async function save(page, name) {
-  const png = join(folder, `${name}.png`);
-  await page.screenshot({ path: png });
-  await promisify(execFile)("convert", [png, "-quality", "88", join(folder, `${name}.webp`)]);
-  await rm(png);
+  const png = await page.screenshot();
+  const canvas = await browser.newPage();
+  const webp = await canvas.evaluate(async (source) => {
+    const bitmap = await createImageBitmap(await (await fetch(source)).blob());
+    const surface = new OffscreenCanvas(bitmap.width, bitmap.height);
+    surface.getContext("2d").drawImage(bitmap, 0, 0);
+    const blob = await surface.convertToBlob({ type: "image/webp", quality: 0.9 });
+    return [...new Uint8Array(await blob.arrayBuffer())];
+  }, `data:image/png;base64,${png.toString("base64")}`);
+  await canvas.close();
+  await writeFile(join(folder, `${name}.webp`), Buffer.from(webp));
 }
 
 const scrollTo = (page, selector) => page.locator(selector).evaluate((node) => node.scrollIntoView({ behavior: "instant" }));
 
-const light = await answered({ height: 800 });
+const light = await answered({ height: 920 });
 await scrollTo(light, "#categorise");
 await save(light, "categorise");
 
-const dark = await answered({ height: 800, scheme: "dark" });
+const dark = await answered({ height: 1000, scheme: "dark" });
 await ranking(dark, () => dark.getByRole("searchbox", { name: "Search words" }).fill("something to ride to work"));
 await scrollTo(dark, "#search");
 await dark.locator(".card").first().getByRole("button", { name: /^Why here/ }).click();
-await dark.waitForTimeout(600);
+await dark.waitForLoadState("networkidle");
 await save(dark, "search-dark");
 
 const narrow = await answered({ width: 360, height: 780, deviceScaleFactor: 2 });

@@ -69,7 +69,7 @@ struct Element(Box<serde_json::value::RawValue>);
 #[utoipa::path(post, path = "/v1/products", tag = "products", operation_id = "postProducts",
     request_body(content((Vec<ProductInput> = "application/json"), (String = "application/x-ndjson"))),
     responses(
-        (status = 200, content((BulkResponse = "application/json"), (String = "application/x-ndjson"))),
+        (status = 200, description = "What became of each", content((BulkResponse = "application/json"), (String = "application/x-ndjson"))),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]

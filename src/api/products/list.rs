@@ -45,7 +45,7 @@ pub(super) struct ProductPage {
 /// exactly one page.
 #[utoipa::path(get, path = "/v1/products", tag = "products", operation_id = "listProducts", params(ListQuery),
     responses(
-        (status = 200, body = ProductPage),
+        (status = 200, description = "A page of products", body = ProductPage),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]

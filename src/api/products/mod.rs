@@ -29,7 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     params(("id" = ProductId, Path, description = "1 to 128 of A-Z a-z 0-9 . _ ~ : -")),
     request_body = ProductInput,
     responses(
-        (status = 200, body = Product),
+        (status = 200, description = "The product as it is stored", body = Product),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]
@@ -57,7 +57,7 @@ async fn put_product(
 #[utoipa::path(get, path = "/v1/products/{id}", tag = "products", operation_id = "getProduct",
     params(("id" = ProductId, Path, description = "The product")),
     responses(
-        (status = 200, body = Product),
+        (status = 200, description = "The product", body = Product),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]

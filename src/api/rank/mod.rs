@@ -75,7 +75,7 @@ struct SignalBody {
 #[utoipa::path(post, path = "/v1/rank-products", tag = "rank", operation_id = "rankProducts",
     request_body = RankBody,
     responses(
-        (status = 200, body = RankAnswer),
+        (status = 200, description = "Listings, best first", body = RankAnswer),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]

@@ -46,6 +46,10 @@ impl Features {
 
     /// Each row followed by the same row of `other`.
     pub fn beside(&self, other: &Self) -> Self {
+        if other.width == 0 {
+            // No columns, so no rows to walk along: a marketplace may have no subcategory that is large enough.
+            return self.clone();
+        }
         let rows = self.rows().zip(other.rows());
         Self::new(self.width + other.width, rows.flat_map(|(a, b)| a.iter().chain(b)).copied().collect())
     }

@@ -1,5 +1,10 @@
 // The server's routes. What goes wrong becomes a `Refusal`: one sentence for people.
 
+import { askForKey, authorization } from "./key.js";
+
+/** Photos that were fetched with a key: their object URLs by their routes. */
+const fetched = new Map();
+
 /** The message is a sentence that can be shown. */
 export class Refusal extends Error {}
 
@@ -38,16 +43,37 @@ export async function photoSource(file) {
   return { base64: btoa(text) };
 }
 
+/**
+ * Where an image element finds this photo of the catalogue: at its route, or, since an image element sends no key, in an
+ * object URL of what was fetched with one.
+ */
+export function photoAddress(route) {
+  if (!authorization().authorization) return Promise.resolve(route);
+  if (!fetched.has(route)) fetched.set(route, photoBlob(route).then((photo) => URL.createObjectURL(photo)));
+  return fetched.get(route);
+}
+
+/** The photo itself. */
+export async function photoBlob(route) {
+  return (await send(route, {})).blob();
+}
+
 async function ask(route, options) {
+  return (await send(route, options)).json();
+}
+
+async function send(route, options) {
   let answer;
   try {
-    answer = await fetch(route, options);
+    answer = await fetch(route, { ...options, headers: { ...options.headers, ...authorization() } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refusal("The server does not answer. Is it still running?");
   }
-  if (!answer.ok) throw new Refusal(sentence(answer, await answer.json().catch(() => ({}))));
-  return answer.json();
+  if (answer.ok) return answer;
+  const refusal = sentence(answer, await answer.json().catch(() => ({})));
+  if (answer.status === 401 && (await askForKey(refusal))) return send(route, options);
+  throw new Refusal(refusal);
 }
 
 function sentence(answer, problem) {

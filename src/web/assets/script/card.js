@@ -1,5 +1,6 @@
 // A listing among the results, and its picture.
 
+import { photoAddress } from "./api.js";
 import { element, unseen } from "./dom.js";
 import { age, kilometres, money } from "./format.js";
 import { distanceKm } from "./places.js";
@@ -7,8 +8,12 @@ import { why } from "./why.js";
 
 /** The photo, or the first words of the title as a poster where there is none. */
 export function picture({ title, category, photo }) {
-  if (photo) return element("img", { class: "picture", src: photo, alt: "", loading: "lazy", width: 320, height: 240 });
-  const words = title.split(/\s+/).slice(0, 3).join(" ");
+  if (photo) {
+    const image = element("img", { class: "picture", alt: "", loading: "lazy", width: 320, height: 240 });
+    showPhoto(image, photo);
+    return image;
+  }
+  const words = title.split(/\s+/).slice(0, 3).join(" ").replace(/[^\p{L}\p{N})"”]+$/u, "");
   return element("div", { class: "picture poster", "aria-hidden": "true", "--hue": String(hue(category ?? title)) },
     element("span", {}, words));
 }
@@ -40,6 +45,11 @@ export function card({ result, rank, best, place }, { open, alike }) {
         asksWhy,
         element("button", { class: "link", type: "button", onclick: alike }, "More like this", unseen(`: ${product.title}`)))),
     reasons);
+}
+
+/** Shows a photo of the catalogue; one that is gone stays blank. */
+export function showPhoto(image, route) {
+  photoAddress(route).then((address) => image.setAttribute("src", address), () => {});
 }
 
 export function price({ price: amount, currency }) {

@@ -1,15 +1,17 @@
 // The page: two questions, each with a part of its own.
 
-import { rank, readiness } from "./api.js";
+import { photoBlob, rank, readiness } from "./api.js";
 import { showNothing } from "./answer.js";
 import { startCategoriser } from "./categorise.js";
 import { byId } from "./dom.js";
 import { count } from "./format.js";
+import { startKey } from "./key.js";
 import { Places } from "./places.js";
 import { startSearch } from "./search.js";
 import { startTheme } from "./theme.js";
 
 startTheme(byId("theme"));
+startKey(() => location.reload());
 showNothing();
 
 const places = new Places(byId("places"));
@@ -32,8 +34,8 @@ async function example() {
 }
 
 async function fetchPhoto(route, name) {
-  const answer = await fetch(route);
-  return answer.ok ? [new File([await answer.blob()], `${name}.jpg`, { type: "image/jpeg" })] : [];
+  const photo = await photoBlob(route).catch(() => null);
+  return photo ? [new File([photo], `${name}.jpg`, { type: "image/jpeg" })] : [];
 }
 
 startCategoriser({ findAlike, example });

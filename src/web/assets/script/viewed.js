@@ -1,5 +1,6 @@
 // What this visitor looked at, kept for as long as the tab is open, shown, and forgotten when asked to.
 
+import { showPhoto } from "./card.js";
 import { element, icon, unseen } from "./dom.js";
 
 const KEY = "marketrank.viewed";
@@ -43,7 +44,7 @@ export class Viewed {
       element("li", {},
         element("button", { type: "button", title: product.title, onclick: () => this.#open(product) },
           product.photo
-            ? element("img", { src: product.photo, alt: "" })
+            ? thumbnail(product.photo)
             : element("span", { "aria-hidden": "true" }, product.title.slice(0, 2)),
           unseen(product.title))));
     this.#root.replaceChildren(
@@ -51,6 +52,12 @@ export class Viewed {
       element("ul", { "aria-label": "Listings you looked at, latest first" }, chips),
       element("button", { class: "quiet", type: "button", onclick: () => this.#set([]) }, "Forget them"));
   }
+}
+
+function thumbnail(route) {
+  const image = element("img", { alt: "" });
+  showPhoto(image, route);
+  return image;
 }
 
 function stored() {

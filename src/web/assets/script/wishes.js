@@ -1,4 +1,4 @@
-// From what the visitor wishes to the body of a ranking request. No DOM here, so that a test can call it.
+// From what the visitor wishes to the body of a ranking request: plain values in, plain values out.
 
 const PAGE = 24;
 /** Days after which being new counts half, and kilometres after which being near does. */
