@@ -24,7 +24,8 @@ FROM debian:bookworm-slim AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates curl libstdc++6 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --user-group --no-create-home marketrank \
+    && groupadd --gid 10001 marketrank \
+    && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin marketrank \
     && install --directory --owner=marketrank --group=marketrank /data
 WORKDIR /opt/marketrank
 COPY --from=onnxruntime /source/.cache/onnxruntime/libonnxruntime.so /usr/local/lib/libonnxruntime.so

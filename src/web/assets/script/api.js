@@ -32,8 +32,15 @@ export function readiness() {
   return ask("/health/ready", {});
 }
 
-/** A file as the API takes it inside JSON. */
-export async function photoSource(file) {
+const sources = new WeakMap();
+
+/** A file as the API takes it inside JSON; worked out once, though a search is asked anew with every letter. */
+export function photoSource(file) {
+  if (!sources.has(file)) sources.set(file, encode(file));
+  return sources.get(file);
+}
+
+async function encode(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   let text = "";
   // In pieces: an argument list has an end.
