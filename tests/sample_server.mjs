@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 export const repository = fileURLToPath(new URL("..", import.meta.url));
 export const samplePhoto = (name) => join(repository, "sample/photos", name);
 
-const program = process.env.MARKETRANK ?? join(repository, "target/release/marketrank");
+export const program = process.env.MARKETRANK ?? join(repository, "target/release/marketrank");
 
 const SAMPLE = { listings: "sample/products.csv", photos: "sample/photos", models: "models", flags: [] };
 

@@ -8,7 +8,7 @@ import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { parse } from "yaml";
 
-import { repository } from "../sample_server.mjs";
+import { program, repository } from "../sample_server.mjs";
 
 const inside = (path) => join(repository, path);
 const text = (path) => readFileSync(inside(path), "utf8");
@@ -75,7 +75,7 @@ describe("compose", () => {
   });
 
   test("servers are given settings that `serve` has", async () => {
-    const { stdout } = await promisify(execFile)(inside("target/release/marketrank"), ["serve", "--help"]);
+    const { stdout } = await promisify(execFile)(program, ["serve", "--help"]);
     const given = services.flatMap(([name, { environment }]) => name === "k6" ? [] : Object.keys(environment ?? {}));
     const images = ["Dockerfile", "docker/Dockerfile.cuda"].flatMap((file) => text(file).match(/\bMARKETRANK_\w+(?==)/g));
     const settings = [...given, ...images].filter((name) => name.startsWith("MARKETRANK_"));
