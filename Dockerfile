@@ -12,6 +12,8 @@ WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
 COPY training ./training
+# Named in Cargo.toml, so cargo wants to see them.
+COPY benches ./benches
 # The caches stay on the builder, so the programs are copied out of them.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
