@@ -10,10 +10,10 @@ LISTINGS ?= 10000
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench-ranking help run test setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench-ranking evaluate-ranking tune-ranking help run test setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: sample ## Set everything up and serve the sample listings on port 8080
 	$(MARKETRANK) serve --listen $(LISTEN)
@@ -51,6 +51,12 @@ quantize: prepare weights ## Add int8 models to models/, measured as export does
 
 evaluate: prepare ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
 	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN)
+
+evaluate-ranking: prepare weights ## Measure what the ranking finds for titles and photos of the test split, signal by signal
+	$(MARKETRANK_TRAIN) evaluate --ranking --clean $(CLEAN)
+
+tune-ranking: prepare weights ## Look for better weights of the ranking's signals, on the validation split
+	$(MARKETRANK_TRAIN) evaluate --ranking --tune --clean $(CLEAN)
 
 import: prepare ## Fill the catalogue with the prepared listings
 	$(MARKETRANK) import $(CLEAN)/products.csv --photos $(CLEAN)/photos

@@ -40,11 +40,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome =
-        match telemetry::init(LogFormat::Text, "warn,ort=error,marketrank::inference::runtime=error") {
-            Ok(()) => run(cli.command),
-            Err(error) => Err(error),
-        };
+    let outcome = match telemetry::init(
+        LogFormat::Text,
+        "warn,ort=error,qdrant_edge=error,marketrank::inference::runtime=error",
+    ) {
+        Ok(()) => run(cli.command),
+        Err(error) => Err(error),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
