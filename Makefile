@@ -10,10 +10,10 @@ LISTINGS ?= 10000
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench bench-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench bench-ranking evaluate-ranking tune-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: sample ## Set everything up and serve the sample listings on port 8080
 	$(MARKETRANK) serve --listen $(LISTEN)
@@ -74,6 +74,12 @@ quantize: prepare weights ## Add int8 models to models/, measured as export does
 
 evaluate: prepare ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
 	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN)
+
+evaluate-ranking: prepare weights ## Measure what the ranking finds for titles and photos of the test split, signal by signal
+	$(MARKETRANK_TRAIN) evaluate --ranking --clean $(CLEAN)
+
+tune-ranking: prepare weights ## Look for better weights of the ranking's signals, on the validation split
+	$(MARKETRANK_TRAIN) evaluate --ranking --tune --clean $(CLEAN)
 
 import: prepare ## Fill the catalogue with the prepared listings
 	$(MARKETRANK) import $(CLEAN)/products.csv --photos $(CLEAN)/photos

@@ -3,7 +3,6 @@
 mod copy;
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -69,6 +68,8 @@ struct Row {
     category: String,
     #[serde(default)]
     subcategory: String,
+    #[serde(default)]
+    category_path: String,
     price: Option<f64>,
     #[serde(default)]
     currency: String,
@@ -211,7 +212,9 @@ impl Row {
             lon: place.map(|(_, lon)| lon),
         });
         let listed_at = given(self.listed_at).map(|text| parse_date(&text)).transpose()?;
-        let subcategory = given(self.subcategory).map(|name| ("subcategory".to_owned(), name.into()));
+        let finer = [("subcategory", self.subcategory), ("category_path", self.category_path)];
+        let finer =
+            finer.into_iter().filter_map(|(name, label)| Some((name.to_owned(), given(label)?.into())));
         let photos = self.photos.split(';').map(str::trim).filter(|name| !name.is_empty()).take(MAX_PHOTOS);
         let photos = photos.map(str::to_owned).collect();
         let product = Product {
@@ -224,7 +227,7 @@ impl Row {
             currency: given(self.currency),
             location,
             listed_at,
-            attributes: BTreeMap::from_iter(subcategory),
+            attributes: finer.collect(),
         };
         Ok((product, photos))
     }

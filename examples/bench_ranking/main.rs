@@ -29,7 +29,7 @@ use marketrank::{
 
 use self::{
     listings::Market,
-    measures::{bytes_on_disk, megabytes_resident, percentiles},
+    measures::{bytes_on_disk, load, megabytes_resident, percentiles, seconds_of_cpu},
 };
 
 /// Products of one write while the catalogue is built.
@@ -83,6 +83,8 @@ async fn main() -> anyhow::Result<()> {
     let built = start.elapsed();
     let (total, anonymous) = megabytes_resident()?;
     println!("| listings | {} of width {width} |", cli.listings);
+    println!("| load of the machine | {} |", load()?);
+    println!("| CPU until then | {:.0} s |", seconds_of_cpu()?);
     println!(
         "| written | {:.0} s, {:.0} a second |",
         written.as_secs_f64(),
@@ -105,8 +107,15 @@ async fn main() -> anyhow::Result<()> {
         for (name, filter) in
             [("text query", Filter::default()), ("text query, filter keeps 1 %", one_percent())]
         {
+            let cpu = seconds_of_cpu()?;
             let times = times(&market, catalogue.as_ref(), &intake, &filter, cli.queries).await?;
-            println!("| {name}{} | {} |", if writing { ", while writing" } else { "" }, percentiles(times));
+            let cpu = (seconds_of_cpu()? - cpu) * 1e3 / cli.queries as f64;
+            let percentiles = percentiles(times);
+            if writing {
+                println!("| {name}, while writing | {percentiles} |");
+            } else {
+                println!("| {name} | {percentiles}; {cpu:.1} ms of CPU each |");
+            }
         }
         if let Some((products, elapsed)) = writer.stop().await? {
             println!("| upserts meanwhile | {:.0} a second |", per_second(products, elapsed));

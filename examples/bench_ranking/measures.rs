@@ -15,6 +15,22 @@ pub fn megabytes_resident() -> anyhow::Result<(u64, u64)> {
     Ok((kilobytes("VmRSS:")? / 1_000, kilobytes("RssAnon:")? / 1_000))
 }
 
+/// Seconds that this process has had a core so far, all threads together: what a busy machine does not change.
+pub fn seconds_of_cpu() -> anyhow::Result<f64> {
+    // Fields 14 and 15, `utime` and `stime`, in ticks of which Linux has 100 a second; the name before them may hold spaces.
+    const TICKS: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").context("CPU time is measured on Linux only")?;
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(ticks.sum::<Result<f64, _>>().context("/proc/self/stat is not what it should be")? / TICKS)
+}
+
+/// Processes that were ready to run, on average over the last minute.
+pub fn load() -> anyhow::Result<String> {
+    let load = fs::read_to_string("/proc/loadavg").context("load is measured on Linux only")?;
+    Ok(load.split_whitespace().next().unwrap_or("unknown").to_owned())
+}
+
 pub fn bytes_on_disk(folder: &Path) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;
     let mut bytes = 0;

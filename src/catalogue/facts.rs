@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Location, Product};
+use super::{Kinds, Location, Product};
 
 /// Mean radius of the Earth in km (IUGG), as Qdrant has it, so that every engine draws the same circle.
 const EARTH_RADIUS_KM: f64 = 6_371.008_8;
@@ -16,6 +16,7 @@ pub struct Facts {
     pub listed_at: Option<OffsetDateTime>,
     pub place: Option<Place>,
     pub photo: Option<PhotoTag>,
+    pub kinds: Kinds,
 }
 
 /// A point on the globe.
@@ -38,6 +39,7 @@ impl Facts {
             listed_at: product.listed_at,
             place: product.location.as_ref().and_then(Location::place),
             photo,
+            kinds: Kinds::of(product),
         }
     }
 }

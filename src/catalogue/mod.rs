@@ -10,6 +10,7 @@ mod engine_names;
 mod facts;
 mod filter;
 mod index;
+mod kinds;
 pub mod lexical;
 mod product;
 mod timed;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 pub use facts::{Facts, PhotoTag, Place};
 pub use filter::{Filter, Near};
 pub use index::{FacetCount, Hit, Index, Page, Position, Probe, by_count};
+pub use kinds::{KindTag, Kinds};
 pub use product::{
     ContentHash, InvalidProductId, Location, MAX_ID_LENGTH, Product, ProductId, StoredProduct,
 };

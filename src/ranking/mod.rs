@@ -1,18 +1,22 @@
 //! Which listings should this buyer see first? From a query to a scored, explained list.
 //!
 //! Pure: [`query`] is what to rank by, [`plan`] and [`spelling`] turn it into what products are compared with, an index
-//! (the catalogue, or [`inline`] over candidates that came with the request) finds in [`retrieval`] what might fit,
-//! [`signals`] become scores, [`diversity`] sets like apart from like. Recency, distance and price are scored here and
+//! (the catalogue, or [`inline`] over candidates that came with the request; [`sources`] says which) finds in [`retrieval`]
+//! what might fit, [`kind`] sees of what kind the leading ones are, [`signals`] become scores ([`retrieved`]), [`diversity`]
+//! sets like apart from like. Recency, distance and price are scored here and
 //! not by an engine's formula, so that every engine gives the same score and the explanation is the score's own sum.
 //! Embeddings of texts and photos come ready-made; no model runs here.
 
 mod bm25;
 mod diversity;
 mod inline;
+mod kind;
 mod plan;
 mod query;
 mod retrieval;
+mod retrieved;
 mod signals;
+mod sources;
 mod spelling;
 mod taste;
 
@@ -21,25 +25,14 @@ pub use query::{
     Boost, DistanceBoost, MAX_CANDIDATES, MAX_VIEWED, MAX_WEIGHT, Not, PhotoQuery, Query, QueryWeights,
     RankRequest, TextQuery,
 };
-pub use signals::{Contribution, Explanation, Signal};
+pub use retrieved::Retrieved;
+pub use signals::{Contribution, Explanation, Signal, Weights};
 
-use self::{
-    inline::Inline,
-    plan::Plan,
-    retrieval::{Found, Probes},
-    signals::Scoring,
-};
-use crate::catalogue::{
-    Catalogue, CatalogueError, FacetCount, Index, Product, ProductId, StoredProduct, lexical::Terms,
-};
+use self::{retrieved::Scored, sources::Sources};
+use crate::catalogue::{Catalogue, CatalogueError, FacetCount, Product, ProductId};
 
 /// Last place in the order that a page may reach: `offset + limit`.
 pub const MAX_PLACE: usize = 1_000;
-
-/// Products fetched by each signal, whatever page is asked for. Were it smaller for early pages than for late ones, a
-/// product that only the deeper retrieval finds could belong on a page already shown: a gap. With one depth every page
-/// is cut from the same order, and `MAX_PLACE` products are there to fill the last one.
-const DEPTH: usize = MAX_PLACE;
 
 /// The answer to a [`RankRequest`].
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +86,14 @@ pub enum RankError {
     Catalogue(#[from] CatalogueError),
 }
 
+/// The first half of [`rank`]: what might fit, each product with its signals, before they are weighed.
+///
+/// # Errors
+/// See [`RankError`]; all but `Catalogue` are the request's fault.
+pub async fn retrieve(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Retrieved, RankError> {
+    Retrieved::from(&Sources::of(catalogue, request)?, request).await
+}
+
 /// Ranks the catalogue, or the request's own candidates, and gives the page that was asked for.
 ///
 /// The same request over the same products gives the same order. Without a query it gives the newest first.
@@ -107,31 +108,11 @@ pub async fn rank(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Ra
     if !(0.0..=1.0).contains(&diversity) {
         return Err(RankError::Diversity(diversity));
     }
-    let inline = request.candidates.as_deref().map(Inline::new).transpose()?;
-    let known = Known { inline: inline.as_ref(), catalogue };
-    let index: &dyn Index = match &inline {
-        Some(inline) => inline,
-        None => catalogue,
-    };
-
-    let liked = known.product("query.product_id", request.query.product.as_ref()).await?;
-    let disliked = known.product("query.not.product_id", request.query.not.product.as_ref()).await?;
-    let mut filter = request.filter.clone();
-    filter.excluded.extend(liked.as_ref().map(|liked| liked.product.id.clone()));
-    let plan = Plan::new(&request.query, liked.as_ref(), disliked.as_ref())?;
-    let probes = Probes {
-        words: spelled(index, plan.words.as_deref()).await?,
-        not_words: not_words(&plan),
-        taste: taste::taste(&known.embeddings(&request.viewed).await?)?,
-        meaning: plan.meaning,
-    };
-
-    let scoring = Scoring { words_share: plan.words_share, boost: request.boost, now: request.now };
-    let found = retrieval::gather(index, probes, &filter, DEPTH).await?;
-    let mut order: Vec<Scored> =
-        found.into_iter().map(|found| Scored { score: scoring.score(&found.evidence), found }).collect();
-    // Stable: what has the same score keeps the order in which it was found, which is that of browsing or of the ids.
-    order.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let sources = Sources::of(catalogue, request)?;
+    let index = sources.index();
+    let retrieved = Retrieved::from(&sources, request).await?;
+    let scoring = retrieved.scoring(Weights::TUNED);
+    let mut order = retrieved.order(&scoring);
     if diversity > 0.0 {
         order = diversity::diversify(index, order, diversity).await?;
     }
@@ -151,59 +132,4 @@ pub async fn rank(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Ra
     let categories =
         if request.count_categories { Some(index.categories(&request.filter).await?) } else { None };
     Ok(Ranking { results, categories })
-}
-
-/// A product and its score.
-#[derive(Debug, Clone, PartialEq)]
-struct Scored {
-    found: Found,
-    score: f32,
-}
-
-async fn spelled(index: &dyn Index, words: Option<&str>) -> Result<Option<Terms>, CatalogueError> {
-    match words {
-        Some(words) => spelling::terms_of(index, words).await.map(Some),
-        None => Ok(None),
-    }
-}
-
-/// A word that is wanted and not wanted is wanted: "bike, not a bike for children".
-fn not_words(plan: &Plan) -> Option<Terms> {
-    let wanted = Terms::of_query(plan.words.as_deref().unwrap_or_default());
-    let terms = Terms::of_query(plan.not_words.as_deref()?).hashes;
-    Some(terms.into_iter().filter(|term| !wanted.hashes.contains(term)).collect())
-}
-
-/// Where a product that the request names is looked up: among its candidates, then in the catalogue.
-struct Known<'a> {
-    inline: Option<&'a Inline<'a>>,
-    catalogue: &'a dyn Catalogue,
-}
-
-impl Known<'_> {
-    async fn product(
-        &self,
-        field: &'static str,
-        id: Option<&ProductId>,
-    ) -> Result<Option<StoredProduct>, RankError> {
-        let Some(id) = id else { return Ok(None) };
-        if let Some(candidate) = self.inline.and_then(|inline| inline.get(id)) {
-            return Ok(Some(candidate.clone()));
-        }
-        let stored = self.catalogue.get(std::slice::from_ref(id)).await?.pop().flatten();
-        stored.map(Some).ok_or_else(|| RankError::UnknownProduct { field, id: id.clone() })
-    }
-
-    /// Of those that exist.
-    async fn embeddings(&self, ids: &[ProductId]) -> Result<Vec<Vec<f32>>, RankError> {
-        if ids.len() > MAX_VIEWED {
-            return Err(RankError::TooManyViewed(ids.len()));
-        }
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let stored = self.catalogue.embeddings(ids).await?;
-        let candidate = |id| Some(self.inline?.get(id)?.embedding.clone());
-        Ok(ids.iter().zip(stored).filter_map(|(id, stored)| candidate(id).or(stored)).collect())
-    }
 }

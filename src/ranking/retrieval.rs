@@ -63,7 +63,7 @@ pub async fn gather(
         // A product without a signal that all have was removed between the searches.
         .filter_map(|(((semantic, lexical), (not, taste)), (id, facts))| {
             let [semantic, lexical, not, taste] = [semantic?, lexical?, not?, taste?];
-            Some(Found { id, evidence: Evidence { semantic, lexical, not, taste, facts } })
+            Some(Found { id, evidence: Evidence { semantic, lexical, not, taste, kind: None, facts } })
         })
         .collect())
 }

@@ -5,20 +5,41 @@ use time::OffsetDateTime;
 use super::Boost;
 use crate::catalogue::Facts;
 
-/// Share of the score that words have where the query is words only; the embedding has the rest. Even, because on the
-/// project's listings words alone and meaning alone rank about equally well (nDCG@10 0.484 and 0.527, see the design).
-const WORDS_WEIGHT: f32 = 0.5;
-/// A listing that is all that was not wanted loses what most of a match in words is worth.
-const NOT_WEIGHT: f32 = -0.4;
-/// Taste leans: two listings that fit the query about equally change places, a good match and a bad one do not.
-const TASTE_WEIGHT: f32 = 0.3;
-/// A boost asked for is worth about the difference between the first and the tenth result of a query.
-const BOOST_WEIGHT: f32 = 0.2;
+/// How much each signal counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    /// Share of the score that words have where the query is words only, 0 to 1; the embedding has the rest.
+    pub words: f32,
+    /// BM25 score that counts half, greater than 0. BM25 has no upper end, so it becomes `s / (s + bm25_half)`, 0 to 1. This
+    /// depends on the product alone and not on the others that were found, so a score stays the same from page to page.
+    pub bm25_half: f32,
+    /// Being of the kind that the leading results are of.
+    pub kind: f32,
+    /// How much more the better fitting of two leading results says of the kind: `exp(kind_sharpness * difference)`.
+    pub kind_sharpness: f32,
+    /// Being all that was not wanted.
+    pub not: f32,
+    pub taste: f32,
+    /// Each boost that was asked for.
+    pub boost: f32,
+}
 
-/// BM25 score that counts half: two matching words, each in one listing of 400. BM25 has no upper end, so it
-/// becomes `s / (s + BM25_HALF)`, 0 to 1. This depends on the product alone and not on the others that were found, so a
-/// score stays the same from page to page.
-const BM25_HALF: f32 = 12.0;
+impl Weights {
+    /// What the server ranks by. Words and kind are the best that `marketrank-train evaluate --ranking --tune` finds on the
+    /// validation split; for the others there are no judgements, and they are reasoned.
+    pub const TUNED: Self = Self {
+        words: 0.5,
+        bm25_half: 24.0,
+        kind: 0.5,
+        kind_sharpness: 24.0,
+        // A listing that is all that was not wanted loses what most of a match in words is worth.
+        not: -0.4,
+        // Taste leans: two listings that fit the query about equally change places, a good match and a bad one do not.
+        taste: 0.3,
+        // About the difference between the first and the tenth result of a query.
+        boost: 0.2,
+    };
+}
 
 /// What a product is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +48,8 @@ pub enum Signal {
     Semantic,
     /// BM25 of the query's words, brought to 0 to 1.
     Lexical,
+    /// Share of the leading results that are of the product's kind, 0 to 1.
+    Kind,
     /// BM25 of the words that are not wanted, brought to 0 to 1.
     Not,
     /// Cosine of the product's embedding and the mean of what was viewed, -1 to 1.
@@ -45,6 +68,7 @@ impl Signal {
         match self {
             Self::Semantic => "semantic",
             Self::Lexical => "lexical",
+            Self::Kind => "kind",
             Self::Not => "not",
             Self::Taste => "taste",
             Self::Recency => "recency",
@@ -86,12 +110,15 @@ pub struct Evidence {
     pub not: Option<f32>,
     /// Cosine.
     pub taste: Option<f32>,
+    /// Share.
+    pub kind: Option<f32>,
     pub facts: Facts,
 }
 
 /// How the signals of one request are weighed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scoring {
+    pub weights: Weights,
     /// Share of the query that is words, 0 (a photo) to 1 (a text).
     pub words_share: f32,
     pub boost: Boost,
@@ -103,14 +130,23 @@ impl Scoring {
         self.contributions(evidence).map(|contribution| contribution.points()).sum()
     }
 
+    /// How well a product fits the query, whatever else is wished for.
+    pub fn fit(&self, evidence: &Evidence) -> f32 {
+        let of_query = |signal| matches!(signal, Signal::Semantic | Signal::Lexical | Signal::Not);
+        let contributions = self.contributions(evidence);
+        contributions.filter(|contribution| of_query(contribution.signal)).map(|c| c.points()).sum()
+    }
+
     pub fn explain(&self, evidence: &Evidence) -> Explanation {
         Explanation { contributions: self.contributions(evidence).collect() }
     }
 
     fn contributions(&self, evidence: &Evidence) -> impl Iterator<Item = Contribution> {
-        let Evidence { semantic, lexical, not, taste, facts } = *evidence;
+        let Evidence { semantic, lexical, not, taste, kind, facts } = *evidence;
+        let weights = self.weights;
+        let saturated = |bm25: f32| bm25 / (bm25 + weights.bm25_half);
         let Boost { recency_half_life_days, distance, price_target } = self.boost;
-        let words = WORDS_WEIGHT * self.words_share;
+        let words = weights.words * self.words_share;
         let recency = recency_half_life_days.map(|half_life| recency(&facts, self.now, half_life));
         let distance = distance.map(|near| {
             facts.place.map_or(0.0, |place| 0.5_f64.powf(place.distance_km(near.from) / near.half_life_km))
@@ -121,19 +157,16 @@ impl Scoring {
         [
             (Signal::Semantic, semantic, 1.0 - words),
             (Signal::Lexical, lexical.map(saturated), words),
-            (Signal::Not, not.map(saturated), NOT_WEIGHT),
-            (Signal::Taste, taste, TASTE_WEIGHT),
-            (Signal::Recency, recency.map(|value| value as f32), BOOST_WEIGHT),
-            (Signal::Distance, distance.map(|value| value as f32), BOOST_WEIGHT),
-            (Signal::Price, price.map(|value| value as f32), BOOST_WEIGHT),
+            (Signal::Kind, kind, weights.kind),
+            (Signal::Not, not.map(saturated), weights.not),
+            (Signal::Taste, taste, weights.taste),
+            (Signal::Recency, recency.map(|value| value as f32), weights.boost),
+            (Signal::Distance, distance.map(|value| value as f32), weights.boost),
+            (Signal::Price, price.map(|value| value as f32), weights.boost),
         ]
         .into_iter()
         .filter_map(|(signal, value, weight)| Some(Contribution { signal, value: value?, weight }))
     }
-}
-
-fn saturated(bm25: f32) -> f32 {
-    bm25 / (bm25 + BM25_HALF)
 }
 
 /// A date in the future counts as now.

@@ -157,7 +157,7 @@ fn every_wish_at_once_is_answered_and_explained() {
     assert!(ids(&body)[0].starts_with("rank-washer"), "{body}");
     let signals = body["results"][0]["explanation"].as_array().unwrap();
     let names: Vec<_> = signals.iter().map(|signal| signal["signal"].as_str().unwrap()).collect();
-    assert_eq!(names, ["semantic", "lexical", "not", "taste", "recency", "distance", "price"]);
+    assert_eq!(names, ["semantic", "lexical", "kind", "not", "taste", "recency", "distance", "price"]);
 }
 
 #[test]

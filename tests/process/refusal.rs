@@ -5,7 +5,7 @@ use std::{net::TcpListener, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{linked_models, marketrank, replace, repository, stderr};
+use crate::program::{Server, linked_models, marketrank, replace, repository, stderr};
 
 #[test]
 fn a_missing_model_file_is_named() {
@@ -95,6 +95,17 @@ fn a_catalogue_of_another_embedding_width_is_refused_and_left_alone() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains('7'), "{}", stderr(&output));
     marketrank::catalogue::embedded::EmbeddedCatalogue::open(&folder, 7, "another").unwrap();
+}
+
+#[test]
+fn a_catalogue_that_another_process_serves_is_refused_and_goes_on_being_served() {
+    let data = TempDir::new().unwrap();
+    let first = Server::start(data.path());
+    let output = marketrank("serve", &repository("models"), data.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("in use by another marketrank process"), "{}", stderr(&output));
+    let ready = reqwest::blocking::get(format!("http://{}/health/ready", first.address)).unwrap();
+    assert!(ready.status().is_success());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod catalogue_suite;
 mod cluster;
 mod embedded;
+mod full_disk;
 mod listings;
 mod ranking;
 mod wishes;

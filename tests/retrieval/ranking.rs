@@ -95,7 +95,7 @@ async fn the_explanations_of_random_requests_add_up_to_their_scores() {
             seen.extend(contributions.iter().map(|contribution| contribution.signal.name()));
         }
     }
-    let all = ["distance", "lexical", "not", "price", "recency", "semantic", "taste"];
+    let all = ["distance", "kind", "lexical", "not", "price", "recency", "semantic", "taste"];
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
 }
 

@@ -3,8 +3,8 @@
 use marketrank::{
     catalogue::{Catalogue, Filter, Location, Near, Place, Product, StoredProduct},
     ranking::{
-        Boost, DistanceBoost, MAX_VIEWED, Not, PhotoQuery, Query, RankError, RankRequest, Ranking, TextQuery,
-        rank,
+        Boost, DistanceBoost, MAX_VIEWED, Not, PhotoQuery, Query, RankError, RankRequest, Ranking, Signal,
+        TextQuery, rank,
     },
 };
 use time::macros::datetime;
@@ -190,6 +190,51 @@ async fn with_diversity_two_listings_of_one_photo_do_not_stand_next_to_each_othe
     let query = Query { photo: Some(PhotoQuery { embedding: axis(0) }), ..Query::default() };
     let request = RankRequest { query, diversity: 0.01, ..RankRequest::default() };
     assert_eq!(order(listings, request).await, ["a", "c", "b"]);
+}
+
+/// A listing filed under a category and, within it, a subcategory.
+fn filed(name: &str, title: &str, embedding: Vec<f32>, category: &str, subcategory: &str) -> StoredProduct {
+    let mut product = titled(name, title);
+    product.category = Some(category.to_owned());
+    product.attributes.insert("subcategory".to_owned(), subcategory.into());
+    stored(product, embedding)
+}
+
+#[tokio::test]
+async fn of_two_listings_that_fit_alike_the_one_of_the_leaders_kind_comes_first() {
+    let mut listings: Vec<StoredProduct> = (0..4)
+        .map(|n| filed(&format!("lead-{n}"), "x0", blend(1, 0.1 + n as f32 / 50.0), "Home", "Beds"))
+        .collect();
+    listings.push(filed("a-toy", "x1", blend(2, 0.60), "Toys", "Beds"));
+    listings.push(filed("b-table", "x1", blend(3, 0.61), "Home", "Tables"));
+    listings.push(filed("c-bed", "x1", blend(4, 0.62), "Home", "Beds"));
+    let query = Query { photo: Some(PhotoQuery { embedding: axis(0) }), ..Query::default() };
+    let found = order(listings, RankRequest { query, ..RankRequest::default() }).await;
+    // By meaning alone a-toy fits best of the three, c-bed least.
+    assert_eq!(found[4..], ["c-bed", "b-table", "a-toy"]);
+}
+
+#[tokio::test]
+async fn a_kind_is_the_share_of_the_leaders_of_it_over_the_levels_they_know() {
+    let scratch = scratch();
+    let listings = vec![
+        filed("one", "x0", axis(0), "Home", "Beds"),
+        filed("two", "x0", axis(0), "Home", "Tables"),
+        stored(titled("three", "x0"), axis(0)),
+    ];
+    scratch.catalogue.upsert(listings).await.unwrap();
+    let query = Query { photo: Some(PhotoQuery { embedding: axis(0) }), ..Query::default() };
+    let request = RankRequest { query, explain: true, ..RankRequest::default() };
+    let ranking = rank(&scratch.catalogue, &request).await.unwrap();
+    let kind = |name: &str| {
+        let ranked = ranking.results.iter().find(|ranked| ranked.product.id.as_str() == name).unwrap();
+        let contributions = &ranked.explanation.as_ref().unwrap().contributions;
+        contributions.iter().find(|contribution| contribution.signal == Signal::Kind).unwrap().value
+    };
+    // Two of three equal leaders are in the category, one in the subcategory.
+    for (name, value) in [("one", (2.0 / 3.0 + 1.0 / 3.0) / 2.0), ("two", 0.5), ("three", 0.0)] {
+        assert!((kind(name) - value).abs() < 1e-6, "{name}: {}", kind(name));
+    }
 }
 
 /// The repository's sample listings, all of one meaning, so that words alone find them.

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = TelemetryConfig {
         log_format: LogFormat::Text,
-        log: "warn,ort=error,marketrank::inference::runtime=error".into(),
+        log: "warn,ort=error,qdrant_edge=error,marketrank::inference::runtime=error".into(),
         otlp_endpoint: None,
     };
     let outcome = telemetry::init(&log).and_then(|_telemetry| run(cli.command));

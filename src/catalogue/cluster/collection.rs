@@ -46,14 +46,7 @@ pub async fn ensure(
         }
     }
     let found = nodes.ask(name.to_owned(), |node, name| Box::pin(node.collection_info(name))).await?;
-    let width = found.result.as_ref().and_then(width_of);
-    if width != Some(embedding_width as u64) {
-        let width = width.map_or("none".to_owned(), |width| width.to_string());
-        return Err(CatalogueError::Unusable(format!(
-            "the embeddings of the collection {name} have width {width}, those of the models {embedding_width}; give \
-             another --qdrant-collection, or remove this one"
-        )));
-    }
+    check_width(name, found.result.as_ref(), embedding_width)?;
     for (field, kind) in [
         (CATEGORY, FieldType::Keyword),
         (PRICE, FieldType::Float),
@@ -87,10 +80,59 @@ fn layout(name: &str, embedding_width: usize, options: &ClusterOptions) -> Creat
         .write_consistency_factor(options.write_consistency)
 }
 
+fn check_width(
+    name: &str,
+    found: Option<&CollectionInfo>,
+    embedding_width: usize,
+) -> Result<(), CatalogueError> {
+    let width = found.and_then(width_of);
+    if width == Some(embedding_width as u64) {
+        return Ok(());
+    }
+    let width = width.map_or("none".to_owned(), |width| width.to_string());
+    Err(CatalogueError::Unusable(format!(
+        "the embeddings of the collection {name} have width {width}, those of the models {embedding_width}; give \
+         another --qdrant-collection, or remove this one"
+    )))
+}
+
 fn width_of(info: &CollectionInfo) -> Option<u64> {
     let vectors = info.config.as_ref()?.params.as_ref()?.vectors_config.as_ref()?;
     match vectors.config.as_ref()? {
         vectors_config::Config::ParamsMap(named) => Some(named.map.get(SEMANTIC)?.size),
         vectors_config::Config::Params(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use qdrant_client::qdrant::{
+        CollectionConfig, CollectionParams, VectorParams, VectorParamsMap, VectorsConfig,
+    };
+
+    use super::*;
+
+    /// What a cluster says of a collection with one named vector.
+    fn described(vector: &str, size: u64) -> CollectionInfo {
+        let map = HashMap::from([(vector.to_owned(), VectorParams { size, ..VectorParams::default() })]);
+        let vectors_config =
+            VectorsConfig { config: Some(vectors_config::Config::ParamsMap(VectorParamsMap { map })) };
+        let params = CollectionParams { vectors_config: Some(vectors_config), ..CollectionParams::default() };
+        let config = CollectionConfig { params: Some(params), ..CollectionConfig::default() };
+        CollectionInfo { config: Some(config), ..CollectionInfo::default() }
+    }
+
+    #[test]
+    fn a_collection_of_another_width_or_of_somebody_else_is_refused_naming_both_widths() {
+        check_width("listings", Some(&described(SEMANTIC, 384)), 384).unwrap();
+        for (found, width) in
+            [(Some(described(SEMANTIC, 512)), "512"), (Some(described("image", 384)), "none"), (None, "none")]
+        {
+            let refused = check_width("listings", found.as_ref(), 384);
+            let Err(CatalogueError::Unusable(message)) = refused else { panic!("it was accepted") };
+            assert!(message.contains(width) && message.contains("384"), "{message}");
+        }
     }
 }

@@ -7,14 +7,15 @@ use std::collections::HashMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use qdrant_client::qdrant::{
-    DenseVector, NamedVectors, PointId, PointStruct, SparseVector, Struct, Value, Vector, VectorsOutput,
-    point_id::PointIdOptions, value::Kind, vector_output,
+    DenseVector, ListValue, NamedVectors, PointId, PointStruct, SparseVector, Struct, Value, Vector,
+    VectorsOutput, point_id::PointIdOptions, value::Kind, vector_output,
 };
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::catalogue::{
-    CatalogueError, ContentHash, Facts, Hit, PhotoTag, Place, Product, ProductId, StoredProduct,
+    CatalogueError, ContentHash, Facts, Hit, KindTag, Kinds, PhotoTag, Place, Product, ProductId,
+    StoredProduct,
     engine_names::{LEXICAL, SEMANTIC, point_of},
     lexical::Terms,
 };
@@ -27,12 +28,14 @@ pub const LISTED_AT: &str = "listed_at";
 /// `lat` and `lon`.
 pub const PLACE: &str = "place";
 const PHOTO: &str = "photo";
+/// Coarse to fine, null where one is unknown.
+const KINDS: &str = "kinds";
 const PRODUCT: &str = "product";
 const CONTENT: &str = "content";
 const THUMBNAIL: &str = "thumbnail";
 
 /// What a hit needs.
-pub const FACTS: [&str; 5] = [ID, PRICE, LISTED_AT, PLACE, PHOTO];
+pub const FACTS: [&str; 6] = [ID, PRICE, LISTED_AT, PLACE, PHOTO, KINDS];
 /// The product without its thumbnail.
 pub const PRODUCT_ALONE: [&str; 1] = [PRODUCT];
 
@@ -44,18 +47,20 @@ pub fn to_point(stored: &StoredProduct) -> Result<PointStruct, CatalogueError> {
         .map_err(|error| CatalogueError::Engine(format!("cannot write down {}: {error}", product.id)))?;
     let content = serde_json::to_string(&stored.content)
         .map_err(|error| CatalogueError::Engine(format!("cannot write down {}: {error}", product.id)))?;
-    let Facts { price, listed_at, place, photo } = stored.facts();
+    let Facts { price, listed_at, place, photo, kinds } = stored.facts();
     let coordinates = |Place { lat, lon }| {
         let fields = HashMap::from([("lat".to_owned(), lat.into()), ("lon".to_owned(), lon.into())]);
         Value { kind: Some(Kind::StructValue(Struct { fields })) }
     };
-    let fields: [(&str, Option<Value>); 9] = [
+    let kinds = kinds.0.map(|kind| kind.map_or_else(null, |KindTag(tag)| i64::from(tag).into()));
+    let fields: [(&str, Option<Value>); 10] = [
         (ID, Some(product.id.as_str().into())),
         (CATEGORY, product.category.as_deref().map(Value::from)),
         (PRICE, price.map(Value::from)),
         (LISTED_AT, listed_at.map(|date| microseconds(date).into())),
         (PLACE, place.map(coordinates)),
         (PHOTO, photo.map(|PhotoTag(tag)| i64::from(tag).into())),
+        (KINDS, Some(kinds.to_vec().into())),
         (PRODUCT, Some(json.into())),
         (CONTENT, Some(content.into())),
         (THUMBNAIL, stored.thumbnail.as_deref().map(|jpeg| BASE64.encode(jpeg).into())),
@@ -84,13 +89,14 @@ pub fn microseconds(date: OffsetDateTime) -> i64 {
 
 /// From a payload of [`FACTS`].
 pub fn hit(payload: &Payload, score: f32) -> Result<Hit, CatalogueError> {
-    let date = integer(payload, LISTED_AT)
+    let date = integer(payload.get(LISTED_AT))
         .and_then(|date| OffsetDateTime::from_unix_timestamp_nanos(i128::from(date) * 1_000).ok());
     let facts = Facts {
         price: number(payload.get(PRICE)),
         listed_at: date,
         place: place(payload),
-        photo: integer(payload, PHOTO).and_then(|tag| u32::try_from(tag).ok()).map(PhotoTag),
+        photo: integer(payload.get(PHOTO)).and_then(|tag| u32::try_from(tag).ok()).map(PhotoTag),
+        kinds: kinds(payload),
     };
     Ok(Hit { id: id(payload)?, score, facts })
 }
@@ -148,8 +154,8 @@ fn text<'a>(payload: &'a Payload, field: &str) -> Option<&'a str> {
     }
 }
 
-fn integer(payload: &Payload, field: &str) -> Option<i64> {
-    match payload.get(field)?.kind.as_ref()? {
+fn integer(value: Option<&Value>) -> Option<i64> {
+    match value?.kind.as_ref()? {
         Kind::IntegerValue(integer) => Some(*integer),
         _ => None,
     }
@@ -172,6 +178,23 @@ fn place(payload: &Payload) -> Option<Place> {
     }
 }
 
+/// None of a point that was stored before there were kinds.
+fn kinds(payload: &Payload) -> Kinds {
+    let mut kinds = Kinds::default();
+    if let Some(Kind::ListValue(ListValue { values })) =
+        payload.get(KINDS).and_then(|value| value.kind.as_ref())
+    {
+        for (kind, value) in kinds.0.iter_mut().zip(values) {
+            *kind = integer(Some(value)).and_then(|tag| u32::try_from(tag).ok()).map(KindTag);
+        }
+    }
+    kinds
+}
+
+fn null() -> Value {
+    Value { kind: Some(Kind::NullValue(0)) }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -182,7 +205,7 @@ mod tests {
     fn a_product_comes_back_from_its_point_as_it_was() {
         let product: Product = serde_json::from_value(json!({
             "id": "a", "title": "Lamp", "price": 12.34, "category": "Pets", "location": {"lat": 51.5, "lon": -2.0},
-            "listed_at": "1969-12-31T23:59:59.5Z", "attributes": {"big": 9007199254740993_i64, "nothing": null},
+            "listed_at": "1969-12-31T23:59:59.5Z", "attributes": {"big": 9007199254740993_i64, "nothing": null, "category_path": "Pets / Lamps"},
         }))
         .unwrap();
         let whole = StoredProduct {

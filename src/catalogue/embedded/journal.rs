@@ -11,16 +11,23 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{change::Change, folder::sync_path};
 
 const HEADER: usize = 8;
+/// Disk space that writes leave free. The engine writes through mapped memory into files that are longer than what is in
+/// them (a chunk of embeddings, a page of payloads and a piece of its log have 32 MiB each), and where the disk is full the
+/// kernel kills whoever does that. So changes are refused while there is still room for those that were taken.
+const RESERVE_BYTES: u64 = 128 << 20;
+/// What a change takes on disk at most, as a multiple of its record: in the journal, the engine's log, its vectors and payload.
+const COPIES: u64 = 4;
 
 #[derive(Debug)]
 pub struct Journal {
     file: File,
+    path: PathBuf,
     /// Bytes of whole, durable records.
     length: u64,
 }
@@ -58,7 +65,7 @@ impl Journal {
                 "the journal ends in a record that was never completed; dropping it"
             );
         }
-        let mut journal = Self { file, length: 0 };
+        let mut journal = Self { file, path: path.to_owned(), length: 0 };
         journal.cut(whole as u64)?;
         Ok((journal, changes))
     }
@@ -74,8 +81,9 @@ impl Journal {
         for change in changes {
             push_record(&mut records, change).map_err(AppendError::Refused)?;
         }
+        self.check_room(records.len() as u64).map_err(AppendError::Refused)?;
         if let Err(error) = self.file.write_all(&records) {
-            // Typically a full disk: what was written of the records must not stand before the next one.
+            // A full disk all the same: what was written of the records must not stand before the next one.
             return Err(match self.cut(self.length) {
                 Ok(()) => AppendError::Refused(error),
                 Err(_) => AppendError::Broken(error),
@@ -90,6 +98,14 @@ impl Journal {
     /// Forgets every change: the engine has them on disk.
     pub fn clear(&mut self) -> io::Result<()> {
         self.cut(0)
+    }
+
+    fn check_room(&self, records: u64) -> io::Result<()> {
+        let wanted = RESERVE_BYTES.saturating_add(records.saturating_mul(COPIES));
+        if fs4::available_space(&self.path)? < wanted {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     fn cut(&mut self, length: u64) -> io::Result<()> {

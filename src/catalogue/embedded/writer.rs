@@ -214,7 +214,8 @@ impl Writer {
 fn refusal(error: &std::io::Error) -> CatalogueError {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => CatalogueError::Unavailable(
-            "the disk of the catalogue is full, nothing was stored; free some space and send it again"
+            "the disk of the catalogue is full but for a reserve of 128 MiB, nothing was stored; free some space and send \
+             it again"
                 .to_owned(),
         ),
         _ => CatalogueError::Engine(format!("cannot write to its journal: {error}")),

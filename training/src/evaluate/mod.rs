@@ -5,12 +5,14 @@
 //! - [`calibration`]: the temperature and the confidence below which a person should look;
 //! - [`retrieval`]: what embeddings find;
 //! - [`space`]: whether the three models' embeddings do;
+//! - [`ranking`]: what the server's ranking finds, for `--ranking`;
 //! - [`report`]: the table of `marketrank-train evaluate`;
 //! - [`speed`]: int8 against float, for `--speed`.
 
 pub mod answers;
 pub mod calibration;
 pub mod metrics;
+pub mod ranking;
 pub mod report;
 pub mod retrieval;
 pub mod space;

@@ -13,6 +13,7 @@ use super::{
     answers::{Answer, Shown, answers, open_models},
     calibration::score,
     metrics::{metrics, share},
+    ranking::{self, shop::Shop},
     space::{self, Found, SpaceTable},
     speed,
 };
@@ -44,6 +45,14 @@ pub struct EvaluateArgs {
     /// Measure instead how much faster int8 is than the float model beside it, at one thread and at two
     #[arg(long)]
     speed: bool,
+
+    /// Measure instead what the server's ranking finds for titles and photos of unseen listings, and what each signal brings
+    #[arg(long, conflicts_with = "speed")]
+    ranking: bool,
+
+    /// With --ranking: look for better weights of the signals, on the validation split
+    #[arg(long, requires = "ranking")]
+    tune: bool,
 }
 
 /// What was measured of one model.
@@ -91,6 +100,11 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         return speed::compare(&artefacts, &table, &runtime);
     }
     let inference = open_models(&args.models, &runtime, PrecisionChoice::Auto)?;
+    if args.ranking {
+        let store = FeatureStore::new(&runtime, args.common.features.clone());
+        let shop = Shop::new(&inference, &table, &store);
+        return if args.tune { ranking::tune(&shop) } else { ranking::measure(&shop, &args.weights) };
+    }
     let mut evaluation = measure(&inference, &table, &args.common, &args.weights, &runtime)?;
     let served = Model::ALL.map(|model| inference.variant(model).precision);
     drop(inference);

@@ -31,6 +31,15 @@ pub fn recall(found: &[Vec<usize>], is_right: impl Fn(usize, usize) -> bool) -> 
     hits.count() as f64 / found.len().max(1) as f64
 }
 
+/// Mean over the queries of one over the place of the first right one, 0 where none is among the first places (MRR).
+pub fn reciprocal_rank(found: &[Vec<usize>], is_right: impl Fn(usize, usize) -> bool) -> f64 {
+    let of_query = |(query, found): (usize, &Vec<usize>)| {
+        let first = found.iter().take(PLACES).position(|&found| is_right(query, found));
+        first.map_or(0.0, |place| 1.0 / (place + 1) as f64)
+    };
+    found.iter().enumerate().map(of_query).sum::<f64>() / found.len().max(1) as f64
+}
+
 /// Mean normalised discounted cumulative gain (Jarvelin and Kekalainen 2002) over the first places, with gains
 /// `2^relevance - 1`. `relevances` gives the relevance of every document that could have been found by a query; queries
 /// for which nothing is relevant do not count.
@@ -68,6 +77,13 @@ mod tests {
         // (1 + 3 / log2 3) / (3 + 1 / log2 3)
         let swapped = ndcg(&[vec![1, 0, 2]], relevance, 3);
         assert!((swapped - 0.796_707_6).abs() < 1e-6, "{swapped}");
+    }
+
+    #[test]
+    fn the_reciprocal_rank_is_that_of_the_first_right_one() {
+        let found = [vec![0, 1, 2], vec![2, 0], vec![0]];
+        let is_right = |query: usize, document: usize| document > 0 && query < 2;
+        assert!((reciprocal_rank(&found, is_right) - (0.5 + 1.0 + 0.0) / 3.0).abs() < 1e-12);
     }
 
     #[test]

@@ -32,6 +32,8 @@ use crate::{
 
 /// Examples in one run of a network.
 const BATCH: usize = 16;
+/// The one tensor of a cached table.
+const TENSOR: &str = "features";
 
 /// Computes features, or finds them in the cache.
 pub struct FeatureStore<'a> {
@@ -182,19 +184,37 @@ impl<'a> FeatureStore<'a> {
         key: Sha256,
         compute: impl FnOnce() -> Result<Features>,
     ) -> Result<Features> {
-        const TENSOR: &str = "features";
-        let path = self.path(name, key)?;
-        if path.is_file() {
-            let stored = weights::read(&path)?;
-            let tensor = stored.get(TENSOR)?;
-            ensure!(tensor.shape.len() == 2, "{} is no feature table; delete it", path.display());
-            return Ok(Features::new(tensor.shape[1], tensor.data.clone()));
+        if let Some(known) = self.find(name, key.clone())? {
+            return Ok(known);
         }
         let features = compute()?;
+        self.keep(name, key, &features)?;
+        Ok(features)
+    }
+
+    /// What the cache keeps under this name and key.
+    ///
+    /// # Errors
+    /// The file is there and is no table.
+    pub fn find(&self, name: &str, key: Sha256) -> Result<Option<Features>> {
+        let path = self.path(name, key)?;
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let stored = weights::read(&path)?;
+        let tensor = stored.get(TENSOR)?;
+        ensure!(tensor.shape.len() == 2, "{} is no feature table; delete it", path.display());
+        Ok(Some(Features::new(tensor.shape[1], tensor.data.clone())))
+    }
+
+    /// Puts a table into the cache.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep(&self, name: &str, key: Sha256, features: &Features) -> Result<()> {
         let mut stored = StateDict::default();
         stored.insert(TENSOR, features.to_host());
-        weights::write_safetensors(&path, &stored, &BTreeMap::new())?;
-        Ok(features)
+        Ok(weights::write_safetensors(&self.path(name, key)?, &stored, &BTreeMap::new())?)
     }
 
     fn open(&self, name: &str, model: &[u8]) -> Result<ort::session::Session> {

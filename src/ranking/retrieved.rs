@@ -1,0 +1,98 @@
+//! What might fit a request: found, and ready to be weighed.
+
+use super::{
+    Boost, MAX_PLACE, RankError, RankRequest, Weights, kind,
+    plan::Plan,
+    retrieval::{self, Found, Probes},
+    signals::Scoring,
+    sources::Sources,
+    spelling, taste,
+};
+use crate::catalogue::{CatalogueError, Index, ProductId, lexical::Terms};
+use time::OffsetDateTime;
+
+/// Products fetched by each signal, whatever page is asked for. Were it smaller for early pages than for late ones, a
+/// product that only the deeper retrieval finds could belong on a page already shown: a gap. With one depth every page
+/// is cut from the same order, and `MAX_PLACE` products are there to fill the last one.
+const DEPTH: usize = MAX_PLACE;
+
+/// Products with all of their signals.
+#[derive(Debug, Clone)]
+pub struct Retrieved {
+    found: Vec<Found>,
+    /// Whether anything was asked for, and not only browsed.
+    has_query: bool,
+    words_share: f32,
+    boost: Boost,
+    now: OffsetDateTime,
+}
+
+/// A product and its score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    pub found: Found,
+    pub score: f32,
+}
+
+impl Retrieved {
+    pub async fn from(sources: &Sources<'_>, request: &RankRequest) -> Result<Self, RankError> {
+        let liked = sources.product("query.product_id", request.query.product.as_ref()).await?;
+        let disliked = sources.product("query.not.product_id", request.query.not.product.as_ref()).await?;
+        let mut filter = request.filter.clone();
+        filter.excluded.extend(liked.as_ref().map(|liked| liked.product.id.clone()));
+        let plan = Plan::new(&request.query, liked.as_ref(), disliked.as_ref())?;
+        let (has_query, words_share) = (plan.meaning.is_some(), plan.words_share);
+        let probes = Probes {
+            words: spelled(sources.index(), plan.words.as_deref()).await?,
+            not_words: not_words(&plan),
+            taste: taste::taste(&sources.embeddings(&request.viewed).await?)?,
+            meaning: plan.meaning,
+        };
+        let found = retrieval::gather(sources.index(), probes, &filter, DEPTH).await?;
+        Ok(Self { found, has_query, words_share, boost: request.boost, now: request.now })
+    }
+
+    /// How these are scored by these weights.
+    pub fn scoring(&self, weights: Weights) -> Scoring {
+        Scoring { weights, words_share: self.words_share, boost: self.boost, now: self.now }
+    }
+
+    /// All of them, best first; what has the same score keeps the order in which it was found, which is that of browsing or
+    /// of the ids.
+    pub fn order(mut self, scoring: &Scoring) -> Vec<Scored> {
+        let scores = self.scores(scoring);
+        let scored = self.found.into_iter().zip(scores).map(|(found, score)| Scored { found, score });
+        let mut order: Vec<Scored> = scored.collect();
+        order.sort_by(|a, b| b.score.total_cmp(&a.score));
+        order
+    }
+
+    /// The ids of the first `limit` of [`Retrieved::order`], to be asked for with one weighting after the other.
+    pub fn best(&mut self, weights: Weights, limit: usize) -> Vec<&ProductId> {
+        let scores = self.scores(&self.scoring(weights));
+        let mut order: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1));
+        order.iter().take(limit).filter_map(|(place, _)| Some(&self.found.get(*place)?.id)).collect()
+    }
+
+    fn scores(&mut self, scoring: &Scoring) -> Vec<f32> {
+        if self.has_query {
+            kind::judge(&mut self.found, scoring);
+        }
+        self.found.iter().map(|found| scoring.score(&found.evidence)).collect()
+    }
+}
+
+async fn spelled(index: &dyn Index, words: Option<&str>) -> Result<Option<Terms>, CatalogueError> {
+    match words {
+        Some(words) => spelling::terms_of(index, words).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A word that is wanted and not wanted is wanted: "bike, not a bike for children".
+fn not_words(plan: &Plan) -> Option<Terms> {
+    let wanted = Terms::of_query(plan.words.as_deref().unwrap_or_default());
+    let terms = Terms::of_query(plan.not_words.as_deref()?).hashes;
+    Some(terms.into_iter().filter(|term| !wanted.hashes.contains(term)).collect())
+}
