@@ -47,8 +47,10 @@ pub fn model_card(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTab
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
          Trained are the upper half of each pretrained network, heads for {categories} categories, {subcategories} \
          subcategories and the price, a linear model over word pieces and their pairs, and the projections into one \
-         embedding space of width {width} for photos and texts. The combined model adds the text's and the photo's logits \
-         and embeddings, the photo's with weights fitted on the validation split.\n\n\
+         embedding space for photos and texts. An embedding, {width} wide, has three parts: the kind of thing (the text's \
+         category and subcategory probabilities), the topic (which texts and photos share), and the appearance (of photos). \
+         The combined model adds the text's and the photo's logits and embeddings, the photo's with weights fitted on the \
+         validation split.\n\n\
          ## Intended use and limits\n\n\
          Suggesting a category to a seller, filling in a missing one, finding similar listings. The training listings are \
          British, in English, of early 2022, and of {categories} categories: another marketplace should train on its own. \

@@ -8,13 +8,16 @@ use marketrank_train::{
     learn::{
         heads::{Heads, HeadsConfig, l2_normalised},
         losses::ordered_quantiles,
+        projection::{Projection, ProjectionConfig},
         word_model::WordModel,
         words::{Idf, Words},
     },
     networks::{Bert, BertConfig, EfficientNetLite2, UpperBlocks, upper_blocks::FIRST_UPPER_BLOCK},
     onnx::{
-        BertArchitecture, ImageBackbone, LabelCounts, Precision, TextBackbone, file,
-        listing::{write_image_model, write_text_model},
+        BertArchitecture, ImageBackbone, LabelCounts, Precision, TextBackbone,
+        efficientnet::MIDDLE_FEATURES,
+        file,
+        listing::{APPEARANCE, KIND, write_image_model, write_text_model},
     },
     weights::{HostTensor, StateDict},
 };
@@ -43,11 +46,8 @@ fn bert_config() -> BertConfig {
 
 fn text_config() -> HeadsConfig {
     HeadsConfig {
-        features: 32,
         columns: LABELS.classes_and_price(),
-        projection_hidden: None,
-        embedding: 32,
-        residual: true,
+        projection: ProjectionConfig { features: 32, hidden: None, embedding: 32, residual: true },
         feature_scale: 1.0,
         dropout: 0.3,
     }
@@ -55,10 +55,13 @@ fn text_config() -> HeadsConfig {
 
 fn photo_config() -> HeadsConfig {
     HeadsConfig {
-        features: PHOTO_FEATURES,
         columns: LABELS.classes(),
-        projection_hidden: Some(40),
-        residual: false,
+        projection: ProjectionConfig {
+            features: PHOTO_FEATURES,
+            hidden: Some(40),
+            embedding: 32,
+            residual: false,
+        },
         ..text_config()
     }
 }
@@ -80,6 +83,20 @@ fn randomised(tensors: StateDict) -> StateDict {
 fn random_heads(config: &HeadsConfig, device: &Device) -> (Heads, StateDict) {
     let tensors = randomised(Heads::new(config, device).state_dict());
     (Heads::load(config, &tensors, device).unwrap(), tensors)
+}
+
+/// A photo's projection into the common space, and the tensors of it and of a linear appearance.
+fn random_space(device: &Device) -> (Projection, StateDict) {
+    let features = PHOTO_FEATURES + MIDDLE_FEATURES;
+    let config = ProjectionConfig { features, hidden: Some(40), embedding: 32, residual: false };
+    let linear = ProjectionConfig { features: MIDDLE_FEATURES, hidden: None, embedding: 3, residual: false };
+    let mut projection = Projection::new(&config, device);
+    let mut tensors = StateDict::default();
+    projection.write(&mut tensors, "projection");
+    Projection::new(&linear, device).write(&mut tensors, "appearance");
+    let tensors = randomised(tensors);
+    projection.read(&tensors, "projection", device).unwrap();
+    (projection, tensors)
 }
 
 /// Word tables that [`WordModel`] learnt, and its columns of the two texts.
@@ -139,6 +156,17 @@ fn assert_agree(outputs: &SessionOutputs<'_>, name: &str, expected: Tensor<2>) {
     assert!(expected.iter().any(|value| value.abs() > 1e-2), "{name} says nothing");
 }
 
+/// The topic stands behind the kind, which is as wide as the classes, and has this share of the squared norm.
+fn assert_topic_agrees(outputs: &SessionOutputs<'_>, topic: Tensor<2>, share: f32) {
+    let (shape, found) = outputs["embedding"].try_extract_tensor::<f32>().unwrap();
+    let (width, [rows, columns]) = (shape[1] as usize, topic.dims());
+    let found = Tensor::<2>::from_data(TensorData::new(found.to_vec(), [rows, width]), &topic.device());
+    let difference = found.narrow(1, LABELS.classes(), columns) - topic.clone() * share.sqrt();
+    let largest = |tensor: Tensor<2>| tensor.abs().max().into_scalar::<f32>();
+    assert!(largest(topic) > 1e-2, "the topic says nothing");
+    assert!(largest(difference) < 1e-3);
+}
+
 fn assert_columns_agree(outputs: &SessionOutputs<'_>, columns: &Tensor<2>, with_price: bool) {
     assert_agree(outputs, "logits", columns.clone().narrow(1, 0, 4));
     assert_agree(outputs, "subcategory_logits", columns.clone().narrow(1, 4, 6));
@@ -157,13 +185,13 @@ fn the_text_model_says_the_same_in_burn_and_in_onnx_runtime() {
     let tensors: StateDict = tensors.into_iter().chain(words).collect();
     let weights = bert.state_dict();
     let text = TextBackbone { architecture: architecture(&config), weights: &weights };
-    let model = write_text_model(LABELS, text, &tensors, Precision::Float32).unwrap();
+    let model = write_text_model(LABELS, text, &tensors, 3, Precision::Float32).unwrap();
 
     let features = text_features(&bert, &device);
     let columns = heads.columns(features.clone()) + by_words;
     run(&model, false, true, |outputs| {
         assert_columns_agree(outputs, &columns, true);
-        assert_agree(outputs, "embedding", heads.embed(features));
+        assert_topic_agrees(outputs, heads.embed(features), 1.0 - KIND);
     });
 }
 
@@ -172,15 +200,20 @@ fn the_image_model_says_the_same_in_burn_and_in_onnx_runtime() {
     let device = Device::flex();
     let network = EfficientNetLite2::new(1_000, &device);
     let (heads, tensors) = random_heads(&photo_config(), &device);
+    let (projection, space) = random_space(&device);
+    let tensors = tensors.into_iter().filter(|(name, _)| name.starts_with("heads.")).chain(space).collect();
     let weights = network.state_dict();
     let image = ImageBackbone::EfficientNetLite2(&weights);
     let model = write_image_model(LABELS, image, &tensors, Precision::Float32).unwrap();
 
     let features = network.features(photos(&device));
     let columns = heads.columns(features.clone());
+    let middle = network.forward_to(FIRST_UPPER_BLOCK, photos(&device));
+    let middle = middle.mean_dim(3).mean_dim(2).reshape([2, MIDDLE_FEATURES]);
+    let topic = projection.forward(Tensor::cat(vec![features, middle], 1));
     run(&model, true, false, |outputs| {
         assert_columns_agree(outputs, &columns, false);
-        assert_agree(outputs, "embedding", heads.embed(features));
+        assert_topic_agrees(outputs, topic, 1.0 - APPEARANCE);
     });
 }
 

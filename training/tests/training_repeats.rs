@@ -7,6 +7,7 @@ use marketrank_train::{
     learn::{
         fit::{FitConfig, Fitted, Lesson, Score, fit, schedule::Schedule},
         heads::{Heads, HeadsConfig},
+        projection::ProjectionConfig,
         score::class_score,
         targets::{Target, TargetBatch},
     },
@@ -93,11 +94,8 @@ fn config(seed: u64, epochs: usize) -> FitConfig {
 
 fn train(config: &FitConfig, run: &Path, resume: bool) -> anyhow::Result<Fitted<Heads>> {
     let heads = HeadsConfig {
-        features: WIDTH,
         columns: LABELS.classes_and_price(),
-        projection_hidden: None,
-        embedding: 8,
-        residual: false,
+        projection: ProjectionConfig { features: WIDTH, hidden: None, embedding: 8, residual: false },
         feature_scale: 1.0,
         dropout: 0.2,
     };

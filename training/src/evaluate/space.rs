@@ -74,7 +74,9 @@ pub fn untrained(
     weights: &WeightsArgs,
 ) -> Result<Vec<Found>> {
     let (of_photo, files) = corpus.photos(Split::Test);
-    let photos = store.photos(&weights.photo_network()?, IMAGE_INPUT, &files)?.normalised();
+    let network = weights.photo_network()?;
+    let last = 0..network.backbone().features();
+    let photos = store.photos(&network, IMAGE_INPUT, &files)?.columns(last).normalised();
 
     let is_test = |index: &usize| table.listings[*index].split == Split::Test;
     let (of_title, of_listing): (Vec<usize>, Vec<usize>) = (0..table.listings.len()).partition(is_test);

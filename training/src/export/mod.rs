@@ -111,7 +111,7 @@ fn draft(
         data_sha256: table.sha256.clone(),
         categories: table.categories.clone(),
         subcategories: table.subcategories.clone(),
-        embedding_width: sources.trained.text.backbone().features()?,
+        embedding_width: sources.trained.embedding_width()?,
         currency: currency(table),
         tokenizer,
         models,

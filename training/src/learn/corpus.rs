@@ -12,6 +12,7 @@ use super::{
     feature_store::FeatureStore,
     features::Features,
     photo::{PhotoExamples, PhotoLesson},
+    space::{SpaceExamples, SpaceLesson},
     targets::Target,
     text::{HiddenText, TextExample, TextLesson},
     views::View,
@@ -157,6 +158,45 @@ impl<'a> Corpus<'a> {
             device: device.clone(),
             fingerprint: format!("{} {views}", self.table.sha256),
         })
+    }
+
+    /// One example per listing with a photo, as the trained networks see its texts and photos.
+    ///
+    /// # Errors
+    /// A photo cannot be read, or a split has none.
+    pub fn space_lesson(
+        &self,
+        store: &FeatureStore<'_>,
+        network: &PhotoNetwork,
+        text: &TextNetwork,
+        device: &Device,
+    ) -> Result<SpaceLesson> {
+        let titles = store.texts(text, TEXT_INPUT, &self.titles())?;
+        let texts = store.texts(text, TEXT_INPUT, &self.texts())?;
+        let examples = |split| -> Result<SpaceExamples> {
+            let (of_photo, files) = self.photos(split);
+            let (mut listings, mut photos_of, mut next) = (Vec::new(), Vec::new(), 0);
+            for photos in of_photo.chunk_by(|a, b| a == b) {
+                listings.push(photos[0]);
+                photos_of.push(next..next + photos.len());
+                next += photos.len();
+            }
+            Ok(SpaceExamples {
+                titles: titles.select(&listings),
+                texts: texts.select(&listings),
+                photos: store.photos(network, IMAGE_INPUT, &files)?,
+                photos_of,
+                targets: listings.into_iter().map(|listing| self.targets[listing]).collect(),
+            })
+        };
+        let lesson = SpaceLesson {
+            train: examples(Split::Train)?,
+            validation: examples(Split::Validation)?,
+            device: device.clone(),
+            fingerprint: format!("{} {} {}", self.table.sha256, network.sha256, text.sha256),
+        };
+        lesson.ensure_examples()?;
+        Ok(lesson)
     }
 
     /// The photos of a split, listing by listing: number of the listing, and file.

@@ -47,10 +47,10 @@ pub struct FeatureStore<'a> {
 pub enum Output {
     /// Of a backbone alone.
     Features,
+    /// Of a photo network alone, half-way up.
+    MiddleFeatures,
     /// Of a listing model: categories and subcategories beside each other.
     Classes,
-    /// Of a listing model.
-    Embedding,
 }
 
 impl<'a> FeatureStore<'a> {
@@ -110,13 +110,15 @@ impl<'a> FeatureStore<'a> {
         Ok(found.map(|features| features.select(&place)))
     }
 
-    /// Pooled features of each photo. Every file must decode: `prepare` has dropped those that do not.
+    /// Pooled features of each photo, those of the last layer and then those half-way up. Every file must decode:
+    /// `prepare` has dropped those that do not.
     pub fn photos(&self, network: &PhotoNetwork, input: ImageInput, files: &[PathBuf]) -> Result<Features> {
-        let key = photo_key(network, &format!("{input:?}"), files);
+        let key = photo_key(network, &format!("{input:?}, last and half-way"), files);
         self.cached("photos", key, || {
             let model = write_image_backbone(network.backbone(), Precision::Float32)?;
-            let [features] = self.run_on_photos(&model, input, files, [Output::Features])?;
-            Ok(features)
+            let outputs = [Output::Features, Output::MiddleFeatures];
+            let [last, middle] = self.run_on_photos(&model, input, files, outputs)?;
+            Ok(last.beside(&middle))
         })
     }
 
@@ -233,8 +235,8 @@ impl Output {
         match self {
             Self::Features if answer.contains_key("pooled") => rows("pooled"),
             Self::Features => rows("features"),
+            Self::MiddleFeatures => rows("middle_features"),
             Self::Classes => Ok(rows("logits")?.beside(&rows("subcategory_logits")?)),
-            Self::Embedding => rows("embedding"),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Features and embeddings as tables.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use marketrank::inference::normalise;
 
@@ -44,6 +46,11 @@ impl Features {
         Self::new(self.width, rows.iter().flat_map(|&row| self.row(row).iter().copied()).collect())
     }
 
+    /// These columns of each row.
+    pub fn columns(&self, columns: Range<usize>) -> Self {
+        Self::new(columns.len(), self.rows().flat_map(|row| row[columns.clone()].iter().copied()).collect())
+    }
+
     /// Each row followed by the same row of `other`.
     pub fn beside(&self, other: &Self) -> Self {
         if other.width == 0 {
@@ -64,12 +71,6 @@ impl Features {
             values.extend(network(rows).into_data().iter::<f32>());
         }
         Self::new(values.len() / self.len().max(1), values)
-    }
-
-    /// These rows and, times `weight`, those of `other`.
-    pub fn plus(&self, other: &Self, weight: f32) -> Self {
-        let values = self.values.iter().zip(&other.values).map(|(a, b)| a + b * weight);
-        Self::new(self.width, values.collect())
     }
 
     /// Rows of L2 norm 1.

@@ -14,7 +14,6 @@ use super::{
     targets::{Target, TargetBatch},
 };
 use crate::{
-    evaluate::retrieval::{ndcg, nearest},
     onnx::{LabelCounts, quantiles::QUANTILES},
     weights::{HostTensor, StateDict, StateDictError},
 };
@@ -38,45 +37,20 @@ pub fn weight_of(
         .unwrap_or_else(|| (0.0, worth(0.0)))
 }
 
-/// Classes and embeddings of photos to those of their listings: the mean over the photos of each, embeddings of L2 norm 1
-/// again. `of_photo` is the listing of each photo, those of one listing together; returned with each listing once.
-pub fn mean_of_listings(photos: [Features; 2], of_photo: &[usize]) -> ([Features; 2], Vec<usize>) {
-    let [classes, embeddings] = photos.map(|rows| {
-        let mut means = Vec::new();
-        let mut first = 0;
-        for same in of_photo.chunk_by(|a, b| a == b) {
-            let photos = (first..first + same.len()).map(|row| rows.row(row));
-            let sum = |column: usize| photos.clone().map(|photo| photo[column]).sum::<f32>();
-            means.extend((0..rows.width()).map(|column| sum(column) / same.len() as f32));
-            first += same.len();
-        }
-        Features::new(rows.width(), means)
-    });
+/// Classes of photos to those of their listings: the mean over the photos of each. `of_photo` is the listing of each photo,
+/// those of one listing together; returned with each listing once.
+pub fn mean_of_listings(photos: &Features, of_photo: &[usize]) -> (Features, Vec<usize>) {
+    let mut means = Vec::new();
+    let mut first = 0;
+    for same in of_photo.chunk_by(|a, b| a == b) {
+        let rows = (first..first + same.len()).map(|row| photos.row(row));
+        let sum = |column: usize| rows.clone().map(|photo| photo[column]).sum::<f32>();
+        means.extend((0..photos.width()).map(|column| sum(column) / same.len() as f32));
+        first += same.len();
+    }
     let mut listings = of_photo.to_vec();
     listings.dedup();
-    ([classes, embeddings.normalised()], listings)
-}
-
-/// The weight of photo embeddings beside text embeddings: the one with which titles find what belongs to them best, by
-/// nDCG over the listings themselves. Each set has a row per listing.
-pub fn embedding_weight(titles: &Features, texts: &Features, photos: &Features, targets: &[Target]) -> f32 {
-    let worth = |weight: f32| {
-        let both = texts.plus(photos, weight).normalised();
-        let found: Vec<Vec<usize>> = titles
-            .rows()
-            .enumerate()
-            .map(|(query, title)| nearest(title, &both, |document| document == query))
-            .collect();
-        let relevance = |query: usize, document: usize| {
-            if query == document { 0 } else { targets[query].relevance(&targets[document]) }
-        };
-        ndcg(&found, relevance, targets.len())
-    };
-    WEIGHTS
-        .map(|twentieths| twentieths as f32 / 20.0)
-        .map(|weight| (weight, worth(weight)))
-        .fold((0.0, 0.0), |best, tried| if tried.1 > best.1 { tried } else { best })
-        .0
+    (Features::new(photos.width(), means), listings)
 }
 
 /// How much the words count in the text model.

@@ -4,24 +4,19 @@
 use burn::{
     module::{Module, Param},
     nn::{Dropout, DropoutConfig, Linear, LinearConfig},
-    tensor::{Device, Tensor, TensorData, activation::relu},
+    tensor::{Device, Tensor, TensorData},
 };
 
+use super::projection::{Projection, ProjectionConfig};
 use crate::weights::{HostTensor, StateDict, StateDictError};
 
 /// Widths of the heads of one model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeadsConfig {
-    /// Features that come in.
-    pub features: usize,
     /// Columns that come out: categories, subcategories and, with text, the three of the price.
     pub columns: usize,
-    /// Width of the hidden layer of the projection; none means a linear one.
-    pub projection_hidden: Option<usize>,
-    /// Width of the embedding.
-    pub embedding: usize,
-    /// The features themselves are added to the projection: they are an embedding already.
-    pub residual: bool,
+    /// From the same features.
+    pub projection: ProjectionConfig,
     /// What features are multiplied by on their way to the columns, so that they are about 1 in size.
     pub feature_scale: f32,
     /// Share of features that is left out in training.
@@ -32,28 +27,20 @@ pub struct HeadsConfig {
 #[derive(Module, Debug)]
 pub struct Heads {
     columns: Linear,
-    projection: Vec<Linear>,
+    projection: Projection,
     dropout: Dropout,
-    residual: bool,
     feature_scale: f32,
 }
 
 impl Heads {
-    /// Random heads. A residual projection starts at zero: at what the features are.
+    /// Random heads.
     pub fn new(config: &HeadsConfig, device: &Device) -> Self {
-        let widths = [Some(config.features), config.projection_hidden, Some(config.embedding)];
-        let widths: Vec<usize> = widths.into_iter().flatten().collect();
-        let mut projection: Vec<Linear> =
-            widths.windows(2).map(|pair| LinearConfig::new(pair[0], pair[1]).init(device)).collect();
-        if let Some(last) = projection.last_mut().filter(|_| config.residual) {
-            last.weight = last.weight.clone().map(|weight| weight.zeros_like());
-            last.bias = last.bias.take().map(|bias| bias.map(|bias| bias.zeros_like()));
-        }
+        // The projection draws its random numbers first.
+        let projection = Projection::new(&config.projection, device);
         Self {
-            columns: LinearConfig::new(config.features, config.columns).init(device),
+            columns: LinearConfig::new(config.projection.features, config.columns).init(device),
             projection,
             dropout: DropoutConfig::new(config.dropout).init(),
-            residual: config.residual,
             feature_scale: config.feature_scale,
         }
     }
@@ -65,19 +52,14 @@ impl Heads {
 
     /// Features `[batch, features]` to embeddings `[batch, embedding]` of L2 norm 1.
     pub fn embed(&self, features: Tensor<2>) -> Tensor<2> {
-        let mut layers = self.projection.iter();
-        let first = layers.next().map_or(features.clone(), |layer| layer.forward(features.clone()));
-        let projected = layers.fold(first, |hidden, layer| layer.forward(relu(hidden)));
-        l2_normalised(if self.residual { projected + features } else { projected })
+        self.projection.forward(features)
     }
 
     /// The tensors as the graph writer reads them: of unscaled features.
     pub fn state_dict(&self) -> StateDict {
         let mut tensors = StateDict::default();
         write(&mut tensors, "heads.0", &self.columns, self.feature_scale);
-        for (index, layer) in self.projection.iter().enumerate() {
-            write(&mut tensors, &format!("projection.{index}"), layer, 1.0);
-        }
+        self.projection.write(&mut tensors, "projection");
         tensors
     }
 
@@ -88,9 +70,7 @@ impl Heads {
     pub fn load(config: &HeadsConfig, tensors: &StateDict, device: &Device) -> Result<Self, StateDictError> {
         let mut heads = Self::new(&HeadsConfig { feature_scale: 1.0, ..*config }, device);
         read(tensors, "heads.0", &mut heads.columns, device)?;
-        for (index, layer) in heads.projection.iter_mut().enumerate() {
-            read(tensors, &format!("projection.{index}"), layer, device)?;
-        }
+        heads.projection.read(tensors, "projection", device)?;
         Ok(heads)
     }
 }
@@ -106,14 +86,21 @@ pub fn host<const D: usize>(tensor: Tensor<D>) -> HostTensor {
     HostTensor { shape: tensor.dims().to_vec(), data: tensor.into_data().iter().collect() }
 }
 
-fn write(tensors: &mut StateDict, name: &str, layer: &Linear, scale: f32) {
+/// Writes a layer as `{name}.weight` and `{name}.bias`, its weight times `scale`.
+pub(super) fn write(tensors: &mut StateDict, name: &str, layer: &Linear, scale: f32) {
     tensors.insert(format!("{name}.weight"), host(layer.weight.val() * scale));
     if let Some(bias) = &layer.bias {
         tensors.insert(format!("{name}.bias"), host(bias.val()));
     }
 }
 
-fn read(tensors: &StateDict, name: &str, layer: &mut Linear, device: &Device) -> Result<(), StateDictError> {
+/// Reads what [`write`] wrote.
+pub(super) fn read(
+    tensors: &StateDict,
+    name: &str,
+    layer: &mut Linear,
+    device: &Device,
+) -> Result<(), StateDictError> {
     layer.weight = parameter(tensors, &format!("{name}.weight"), layer.weight.dims(), device)?;
     if let Some(bias) = &mut layer.bias {
         *bias = parameter(tensors, &format!("{name}.bias"), bias.dims(), device)?;

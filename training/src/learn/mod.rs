@@ -5,14 +5,16 @@
 //! - [`views`], [`augment`]: photos as they are shown in training;
 //! - [`feature_store`]: what networks see in every listing, computed by ONNX Runtime and cached, as [`features`] and [`maps`];
 //! - [`targets`], [`losses`], [`score`]: what is to be learnt, and how far it is;
-//! - [`text`], [`words`] and [`word_model`], [`photo`]: the experts, on [`heads`];
+//! - [`text`], [`words`] and [`word_model`], [`photo`]: the experts, on [`heads`] and [`projection`];
 //! - [`fit`]: the loop that trains each;
+//! - [`space`], [`appearance`]: what the experts see becomes one embedding;
 //! - [`fusion`]: experts become the text and the combined model;
 //! - [`price_band`]: the price quantiles, brought to the width they claim;
 //! - [`recipes`]: what each model is trained with;
 //! - [`trained`]: what they left, as ONNX graphs;
 //! - [`run`]: `marketrank-train train image|text|combined`.
 
+pub mod appearance;
 pub mod augment;
 pub mod backbone;
 pub mod corpus;
@@ -25,9 +27,11 @@ pub mod losses;
 pub mod maps;
 pub mod photo;
 pub mod price_band;
+pub mod projection;
 pub mod recipes;
 pub mod run;
 pub mod score;
+pub mod space;
 pub mod targets;
 pub mod text;
 pub mod trained;

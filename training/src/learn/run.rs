@@ -13,20 +13,24 @@ use marketrank::inference::{Device as Provider, Runtime};
 use serde::Serialize;
 
 use super::{
-    IMAGE_INPUT, TEXT_INPUT,
+    IMAGE_INPUT, TEXT_INPUT, appearance,
     backbone::{TextNetwork, WeightsArgs},
     corpus::{Corpus, TextEmbeddings},
     feature_store::{FeatureStore, Output, encoded},
     features::Features,
     fit::{Epoch, FitConfig, Fitted, Lesson, Score, fit},
-    fusion::{embedding_weight, fuse_text, mean_of_listings, weight_of},
+    fusion::{fuse_text, mean_of_listings, weight_of},
     heads::Heads,
     photo::PhotoModel,
     price_band,
-    recipes::{IMAGE_FIT, Overrides, TEXT_FIT, VIEWS, WORD_FIT, image_heads, text_heads},
+    recipes::{
+        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, IMAGE_FIT, Overrides, SPACE_FIT, TEXT_FIT, VIEWS, WORD_FIT,
+        image_heads, text_heads,
+    },
+    space::{PhotoScale, SpaceModel},
     targets::Target,
     text::{FROZEN_LAYERS, TextModel},
-    trained::Trained,
+    trained::{Space, Trained},
     word_model::WordModel,
 };
 use crate::{
@@ -220,40 +224,56 @@ impl Training<'_> {
         self.save(table, &model.heads.state_dict(), &backbone, vec![expert], score)
     }
 
-    /// Weighs the photo against the text on the validation listings, as the two models see them in ONNX Runtime.
+    /// Trains the space that texts and photos share, on what the two trained networks see.
+    fn space(&self) -> Result<Expert> {
+        let CommonArgs { runs, .. } = &self.args.common;
+        let photo = self.args.weights.photo_network()?.trained(runs)?;
+        let text = self.args.weights.text_network()?.trained(runs)?;
+        let mut lesson = self.corpus.space_lesson(&self.store, &photo, &text, &self.device)?;
+        let [last, middle] = [photo.backbone().features(), photo.backbone().middle_features()];
+        let look = appearance::fit(
+            &lesson.train.photos.columns(last..last + middle),
+            APPEARANCE_WIDTH,
+            "appearance",
+        )?;
+        let scale = PhotoScale::fit(&lesson.train.photos, &[last, middle]);
+        for examples in [&mut lesson.train, &mut lesson.validation] {
+            examples.photos = scale.apply(&examples.photos);
+        }
+        let training = self.device.clone().autodiff();
+        training.seed(self.args.seed);
+        let model = SpaceModel::new(&recipes::space(text.config.width, last + middle), &training);
+        let (expert, model) = self.fit("space", SPACE_FIT, &lesson, model)?;
+        let photo = model.photo_tensors(&scale).into_iter().chain(look).collect();
+        Space { text: model.text_tensors(), photo }.write(runs)?;
+        Ok(expert)
+    }
+
+    /// Trains the common space, and weighs what the photo says against what the text says on the validation listings, as the
+    /// two models see them in ONNX Runtime.
     fn combined(&self, table: &CleanTable) -> Result<()> {
+        let expert = self.space()?;
         let labels = self.corpus.labels();
         let trained = Trained::read(&self.args.weights, &self.args.common.runs, labels)?;
         let (photo_listings, files) = self.corpus.photos(Split::Validation);
-        let photos = self.store.run_on_photos(
-            &trained.image_model(Precision::Float32)?,
-            IMAGE_INPUT,
-            &files,
-            [Output::Classes, Output::Embedding],
-        )?;
-        let (photos, listings) = mean_of_listings(photos, &photo_listings);
+        let image_model = trained.image_model(Precision::Float32)?;
+        let [photos] = self.store.run_on_photos(&image_model, IMAGE_INPUT, &files, [Output::Classes])?;
+        let (by_photos, listings) = mean_of_listings(&photos, &photo_listings);
+        let texts = self.corpus.texts();
+        let texts: Vec<_> = listings.iter().map(|&listing| texts[listing]).collect();
+        let tokens = encoded(&trained.text, TEXT_INPUT, &texts)?;
         let text_model = trained.text_model(Precision::Float32)?;
-        let read = |texts: Vec<(&str, &str)>| -> Result<[Features; 2]> {
-            let of_listings: Vec<_> = listings.iter().map(|&listing| texts[listing]).collect();
-            let tokens = encoded(&trained.text, TEXT_INPUT, &of_listings)?;
-            self.store.run_on_texts(&text_model, &tokens, [Output::Classes, Output::Embedding])
-        };
-        let texts = read(self.corpus.texts())?;
-        let [_, titles] = read(self.corpus.titles())?;
+        let [by_text] = self.store.run_on_texts(&text_model, &tokens, [Output::Classes])?;
         let targets: Vec<Target> = listings.iter().map(|&listing| self.corpus.target(listing)).collect();
 
-        let [text_classes, text_embeddings] = texts;
-        let [photo_classes, photo_embeddings] = photos;
         let columns = |rows: Features| rows.into_tensor(&self.device);
-        let (class, score) = weight_of(&columns(photo_classes), &columns(text_classes), &targets, labels);
-        let embedding = embedding_weight(&titles, &text_embeddings, &photo_embeddings, &targets);
-        let weights = PhotoWeights { class, embedding };
-        println!("a photo has weight {class:.2} beside the text, {embedding:.2} in the embedding");
+        let (class, score) = weight_of(&columns(by_photos), &columns(by_text), &targets, labels);
+        let weights = PhotoWeights { class, embedding: EMBEDDING_WEIGHT };
+        println!("a photo has weight {class:.2} beside the text, {EMBEDDING_WEIGHT:.2} in the embedding");
         let path = photo_weights_file(&self.args.common.runs);
-        fs::create_dir_all(self.folder())?;
         fs::write(&path, serde_json::to_vec_pretty(&weights)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        self.report(table, Vec::new(), score)
+        self.report(table, vec![expert], score)
     }
 
     /// Embeddings of all listings' texts by the trained text model.

@@ -7,6 +7,9 @@ use crate::onnx::{LabelCounts, quantiles::QUANTILES};
 
 /// How much a listing of the same category path is wanted as an embedding's neighbour, against 1 for the listing itself.
 const SAME_PATH: f32 = 0.1;
+/// The same where listings of a kind are looked for, and how much one of the same first two parts of the path is.
+const SAME_KIND: f32 = 0.1;
+const SAME_BRANCH: f32 = 0.03;
 
 /// Weights of the losses beside the category's, which has 1.
 const SUBCATEGORY_WEIGHT: f32 = 0.5;
@@ -95,6 +98,16 @@ impl TargetBatch {
     /// those of the same category path.
     pub fn wanted(&self) -> Tensor<2> {
         self.degrees(&self.targets, wanted)
+    }
+
+    /// `[batch, batch]`: how much each listing (column) is wanted by whoever looks for listings like one (row).
+    pub fn kinds(&self) -> Tensor<2> {
+        self.degrees(&self.targets, |a, b| match a.relevance(b) {
+            _ if a.listing == b.listing => 1.0,
+            2 => SAME_KIND,
+            1 => SAME_BRANCH,
+            _ => 0.0,
+        })
     }
 
     /// `[batch, others]`: the same of other listings.

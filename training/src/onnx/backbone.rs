@@ -33,19 +33,40 @@ impl ImageBackbone<'_> {
         }
     }
 
-    /// Declares the input `image` and emits the network -> [batch, features].
-    pub(super) fn emit(&self, g: &mut GraphBuilder) -> Result<Value<f32>, OnnxError> {
+    /// Width of the pooled maps half-way up.
+    pub fn middle_features(&self) -> usize {
+        match self {
+            Self::ResNet50(_) => resnet50::MIDDLE_FEATURES,
+            Self::EfficientNetLite2(_) => efficientnet::MIDDLE_FEATURES,
+        }
+    }
+
+    /// Declares the input `image` and emits the network.
+    pub(super) fn emit(&self, g: &mut GraphBuilder) -> Result<PhotoFeatures, OnnxError> {
         match self {
             Self::ResNet50(weights) => {
                 let image = image_input::image_input(g, image_input::IMAGENET);
-                Ok(resnet50::resnet50(g, weights, &image)?.features)
+                let resnet50::ResNet50 { layers: [_, _, third, _], features } =
+                    resnet50::resnet50(g, weights, &image)?;
+                Ok(PhotoFeatures { last: features, middle: g.global_average_pool(&third) })
             }
             Self::EfficientNetLite2(weights) => {
                 let image = image_input::image_input(g, image_input::EFFICIENTNET_LITE);
-                efficientnet::efficientnet_lite2(g, weights, &image)
+                let efficientnet::EfficientNetLite2 { middle, features } =
+                    efficientnet::efficientnet_lite2(g, weights, &image)?;
+                Ok(PhotoFeatures { last: features, middle })
             }
         }
     }
+}
+
+/// What a photo network gives.
+pub(super) struct PhotoFeatures {
+    /// The pooled last maps: what is in the photo. [batch, [`ImageBackbone::features`]]
+    pub last: Value<f32>,
+    /// The pooled maps half-way up, below everything that is fine-tuned: what the photo looks like.
+    /// [batch, [`ImageBackbone::middle_features`]]
+    pub middle: Value<f32>,
 }
 
 /// A BERT, with Hugging Face's tensor names.
@@ -95,8 +116,8 @@ impl TextBackbone<'_> {
     }
 }
 
-/// The photo network alone: `image` uint8 [batch, height, width, 3] -> `features` float32 [batch, width], as the
-/// listing models see them.
+/// The photo network alone: `image` uint8 [batch, height, width, 3] -> `features` and `middle_features` float32
+/// [batch, width], as the listing models see them.
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
@@ -105,8 +126,9 @@ pub fn write_image_backbone(
     arithmetic: impl Into<Arithmetic>,
 ) -> Result<Vec<u8>, OnnxError> {
     let mut g = GraphBuilder::new(image.name(), arithmetic);
-    let features = image.emit(&mut g)?;
-    g.output("features", &features, &[Dim::Named("batch"), Dim::Fixed(image.features())]);
+    let PhotoFeatures { last, middle } = image.emit(&mut g)?;
+    g.output("features", &last, &[Dim::Named("batch"), Dim::Fixed(image.features())]);
+    g.output("middle_features", &middle, &[Dim::Named("batch"), Dim::Fixed(image.middle_features())]);
     g.finish()
 }
 
@@ -128,7 +150,7 @@ pub fn write_frozen_part(
             efficientnet::lower_blocks(&mut g, weights, blocks, &image)?
         }
         ImageBackbone::ResNet50(_) => {
-            let features = image.emit(&mut g)?;
+            let features = image.emit(&mut g)?.last;
             (g.unsqueeze(&features, &[2, 3]), image.features())
         }
     };

