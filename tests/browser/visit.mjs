@@ -21,6 +21,8 @@ export async function visit(browser, url, { width = 1280, height = 900, scheme =
     ...options,
   });
   const page = await context.newPage();
+  // A machine that builds at the same time is slow; nothing here depends on how slow.
+  page.setDefaultTimeout(90_000);
   const complaints = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(message.text());
