@@ -12,8 +12,8 @@ export function launch() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args });
 }
 
-/** Opens the page and waits for the first listings: `{page, complaints}`. */
-export async function visit(browser, url, { width = 1280, height = 900, scheme = "light", ...options } = {}) {
+/** Opens the page and waits for what comes `first`, or for the first listings: `{page, complaints}`. */
+export async function visit(browser, url, { first = ".card", width = 1280, height = 900, scheme = "light", ...options } = {}) {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: scheme,
@@ -21,6 +21,8 @@ export async function visit(browser, url, { width = 1280, height = 900, scheme =
     ...options,
   });
   const page = await context.newPage();
+  // A machine that builds at the same time is slow; nothing here depends on how slow.
+  page.setDefaultTimeout(90_000);
   const complaints = [];
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) complaints.push(message.text());
@@ -31,7 +33,7 @@ export async function visit(browser, url, { width = 1280, height = 900, scheme =
     if (!["blob:", "data:"].includes(target.protocol) && target.origin !== url) complaints.push(`asked ${target}`);
   });
   await page.goto(url);
-  await page.locator(".card").first().waitFor();
+  await page.locator(first).first().waitFor();
   return { page, complaints };
 }
 
