@@ -25,11 +25,12 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// What the server ranks by. Words and kind are the best that `marketrank-train evaluate --ranking --tune` finds on the
-    /// validation split; for the others there are no judgements, and they are reasoned.
+    /// What the server ranks by. Words and kind lie where `marketrank-train evaluate --ranking --tune` finds the validation split
+    /// ranked best, within what it can tell apart; for the others there are no judgements, and they are reasoned.
     pub const TUNED: Self = Self {
         words: 0.5,
-        bm25_half: 24.0,
+        // Up to 48 titles are ranked as well, but then a brand's name alone does not outweigh what is merely near in meaning.
+        bm25_half: 12.0,
         kind: 0.5,
         kind_sharpness: 24.0,
         // A listing that is all that was not wanted loses what most of a match in words is worth.
