@@ -56,7 +56,8 @@ COPY --from=build /programs/marketrank /usr/local/bin/marketrank
 COPY models ./models
 COPY sample ./sample
 COPY LICENSE-APACHE LICENSE-MIT ./
-# Inside a container every address is the container's own; what is published is the host's choice.
+# Inside a container every address is the container's own; what is published is the host's choice. Give it
+# MARKETRANK_API_KEYS_FILE, or MARKETRANK_OPEN=true where whoever reaches it may come in: without either it does not start.
 ENV MARKETRANK_MODELS=/opt/marketrank/models \
     MARKETRANK_DATA_DIR=/data/catalogue \
     MARKETRANK_LISTEN=0.0.0.0:8080

@@ -28,14 +28,16 @@ test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP 
 	$(CARGO) test --release --locked --workspace --lib --bins --tests
 	$(MAKE) --jobs=2 --output-sync test-browser test-clients test-operations test-load
 
-test-slow: weights test-setup ## Prepare, train, export and serve a made-up marketplace; minutes
+test-slow: weights test-setup ## Prepare, train, export and serve a made-up marketplace; ten thousand hostile requests; minutes
 	node --test tests/own_categories/own_categories.test.mjs
+	$(CARGO) test --release --locked --workspace --test http -- --ignored --nocapture hostile
 
 test-browser: test-setup ## Drive the page in Chromium
 	node --test tests/browser/page.test.mjs
 
 test-clients: test-setup ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
 	node --test tests/clients/spec.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
+	tests/clients/triton.sh
 
 test-operations: test-setup ## Lint the images; parse the compose file; ask /metrics for what the dashboard shows
 	node --test tests/operations/files.test.mjs tests/operations/metrics.test.mjs

@@ -4,16 +4,23 @@
 //! `api -> ranking, intake -> catalogue, inference -> preprocess, artefacts`.
 //! `ranking` never names axum, `api` never names qdrant or ort.
 
+pub mod access;
 pub mod api;
 pub mod artefacts;
+pub mod backup;
 pub mod catalogue;
 pub mod config;
+pub mod front;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod import;
 pub mod inference;
 pub mod intake;
 pub mod preprocess;
 pub mod ranking;
 pub mod reindex;
+pub mod secret;
 pub mod serve;
 pub mod telemetry;
+pub mod watched;
 pub mod web;

@@ -1,32 +1,46 @@
 //! From configuration to a running server, and back to a stopped one.
 
-use std::{future::IntoFuture, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    task::JoinSet,
 };
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
-    api::{self, AppState, PhotoFetcher},
+    access::KeyFile,
+    api::{self, Admission, AppState, Gate, PhotoFetcher},
     artefacts::Artefacts,
     catalogue::{Catalogue, Timed, cluster::ClusterCatalogue, embedded::EmbeddedCatalogue},
     config::{CatalogueConfig, ModelConfig, ServeConfig},
+    front::{self, Stop, Tls},
     inference::{Inference, Model, Runtime},
     intake::Intake,
     telemetry::metrics::Metrics,
+    watched::Watched,
 };
+
+/// Time between refusing readiness and refusing connections.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// How often counts of requests that are over are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// Serves until SIGTERM or Ctrl-C; then readiness is refused, requests in flight are answered, and the catalogue is
 /// closed.
 pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
+    config.access.check_reach(config.listen)?;
     // The port first: a second server must not wait for models only to find it taken.
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("cannot listen on {}; stop what uses it or give another --listen", config.listen)
     })?;
+    let gate = gate(&config)?;
+    let tls = match config.front.tls()? {
+        Some(files) => Some(Tls::load(files).await?),
+        None => None,
+    };
     let inference = open_models(&config.models)?;
     let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let photos =
@@ -37,31 +51,89 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         Metrics::install()?;
     }
     let state = AppState::new(inference, intake, catalogue.clone(), photos, config.limits.timeout());
-    let router = api::router(state.clone(), config.limits.max_body_bytes());
+    let router = api::router(state.clone(), gate.clone());
+    // Stops with this function.
+    let _upkeep = upkeep(&config, gate.admission, tls.clone());
 
-    let address = listener.local_addr()?;
-    info!(products = catalogue.count().await?, "ready: http://{address}/docs");
-    let (stopped, stop) = oneshot::channel();
-    let server = axum::serve(listener, router)
-        .with_graceful_shutdown(async move {
-            wait_for_signal().await;
-            info!("stopping: requests in flight are answered first");
-            state.stop();
-            let _ = stopped.send(());
-        })
-        .into_future();
+    let (scheme, address) = (if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
+    info!(products = catalogue.count().await?, "ready: {scheme}://{address}/docs");
+    let stop = Stop::default();
+    let server = front::serve(listener, router, tls, config.front.bounds(), stop.clone());
     let grace = Duration::from_secs(config.shutdown_grace);
+    let stopped = async {
+        wait_for_signal().await;
+        info!("stopping: requests in flight are answered first");
+        state.stop();
+        // Whoever asks for readiness sends nothing more from here on; who has just connected is still heard.
+        tokio::time::sleep(LAST_CALL).await;
+        stop.gently();
+        tokio::time::sleep(grace).await;
+    };
     tokio::select! {
         outcome = server => outcome?,
-        () = out_of_grace(stop, grace) => warn!("some requests did not finish within --shutdown-grace"),
+        () = stopped => {
+            warn!("some requests did not finish within --shutdown-grace");
+            stop.at_once();
+        }
     }
     catalogue.close().await?;
     info!("stopped");
     Ok(())
 }
 
+/// Who is let in, and what their requests may cost.
+pub fn gate(config: &ServeConfig) -> anyhow::Result<Gate> {
+    Ok(Gate {
+        admission: Admission::new(config.access.access()?, config.access.rate_limits()),
+        cors: api::cors(&config.access.cors_origin)?,
+        max_body_bytes: config.limits.max_body_bytes(),
+        body_timeout: config.front.body_timeout(),
+    })
+}
+
+/// What goes on beside the requests, until the value is dropped: files that may be replaced are looked at, and counts that
+/// are over forgotten.
+pub fn upkeep(config: &ServeConfig, admission: Admission, tls: Option<Tls>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    if let Some(tls) = tls {
+        tasks.spawn(tls.keep_up());
+    }
+    if let Some(file) = config.access.api_keys_file.clone() {
+        tasks.spawn(keep_up_keys(file, admission.clone()));
+    }
+    tasks.spawn(async move {
+        loop {
+            tokio::time::sleep(FORGET_EVERY).await;
+            admission.rates().forget_the_idle();
+        }
+    });
+    tasks
+}
+
+async fn keep_up_keys(file: PathBuf, admission: Admission) {
+    let mut watched = Watched::new(vec![file.clone()]);
+    loop {
+        watched.changed().await;
+        match KeyFile::read(&file) {
+            Ok(keys) => {
+                info!(keys = keys.len(), file = %file.display(), "the API keys were read");
+                admission.access().replace(keys);
+            }
+            Err(reason) => {
+                error!(file = %file.display(), "the key file cannot be used, the keys from before stay in force: {reason}");
+            }
+        }
+    }
+}
+
 /// Verifies what `serve` would use and prints what was found.
-pub async fn check(models: &ModelConfig, catalogue: &CatalogueConfig) -> anyhow::Result<()> {
+pub async fn check(config: &ServeConfig) -> anyhow::Result<()> {
+    let ServeConfig { models, catalogue, .. } = config;
+    config.access.check_reach(config.listen)?;
+    gate(config)?;
+    if let Some(files) = config.front.tls()? {
+        Tls::load(files).await?;
+    }
     let inference = open_models(models)?;
     let manifest = inference.manifest();
     println!(
@@ -128,13 +200,5 @@ async fn wait_for_signal() {
             warn!(%error, "SIGTERM cannot be listened for, only Ctrl-C stops the server");
             let _ = interrupt.await;
         }
-    }
-}
-
-/// Resolves when the grace period after the stop has passed.
-async fn out_of_grace(stop: oneshot::Receiver<()>, grace: Duration) {
-    match stop.await {
-        Ok(()) => tokio::time::sleep(grace).await,
-        Err(_) => std::future::pending().await,
     }
 }

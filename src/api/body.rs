@@ -7,7 +7,7 @@ use axum::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::error::ApiError;
+use super::{error::ApiError, pace::is_too_slow};
 
 /// Longest accepted title, in characters.
 pub const MAX_TITLE: usize = 1_000;
@@ -36,6 +36,8 @@ pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<By
     Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             ApiError::TooLarge { field: None, detail: "the body is larger than --max-body-mb allows".into() }
+        } else if is_too_slow(&rejection) {
+            ApiError::TooSlow
         } else {
             ApiError::Malformed(format!("the body did not arrive: {}", rejection.body_text()))
         }

@@ -23,12 +23,21 @@ pub enum ApiError {
     /// 400: the body or the path is not what its content type says.
     #[error("{0}")]
     Malformed(String),
+    /// 401: who asks is not known. `presented`: a key came, and it is not one.
+    #[error("{detail}")]
+    Unauthorized { detail: String, presented: bool },
+    /// 403: the key does not have the scope.
+    #[error("this API key does not have the scope {needed:?}, which this needs")]
+    Forbidden { needed: &'static str },
     /// 404: there is no such thing.
     #[error("{0}")]
     NotFound(String),
     /// 405: the route exists, the method does not.
     #[error("this route does not take that method")]
     MethodNotAllowed,
+    /// 408: the body came too slowly.
+    #[error("the body came too slowly, see --body-timeout-ms; send it again")]
+    TooSlow,
     /// 413: more bytes, pixels or items than are taken.
     #[error("{detail}")]
     TooLarge { field: Option<String>, detail: String },
@@ -41,6 +50,9 @@ pub enum ApiError {
     /// 429: the queue is full; come again.
     #[error("{detail}")]
     Overloaded { detail: String, retry_after: Duration },
+    /// 429: this client asks too often.
+    #[error("{detail}")]
+    RateLimited { detail: String, retry_after: Duration },
     /// 500: our fault.
     #[error("something went wrong here; the log has more under this request id")]
     Internal(String),
@@ -72,6 +84,9 @@ pub struct Problem {
     pub field: Option<String>,
     /// The `x-request-id` of the answer; the log has it too.
     pub request_id: String,
+    /// `detail` again, on the routes under `/v2`, whose clients look for it here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 impl ApiError {
@@ -97,12 +112,16 @@ impl ApiError {
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::Unauthorized { .. } => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
             Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::UnsupportedType { .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type"),
             Self::Unusable { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unusable"),
             Self::Overloaded { .. } => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
             Self::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
@@ -113,6 +132,24 @@ impl ApiError {
         match self {
             Self::TooLarge { field, .. } | Self::UnsupportedType { field, .. } => field.clone(),
             Self::Unusable { field, .. } => Some(field.clone()),
+            _ => None,
+        }
+    }
+
+    /// What a client that has no fitting key is to bring (RFC 6750, section 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        match self {
+            Self::Unauthorized { presented: false, .. } => {
+                Some(HeaderValue::from_static("Bearer realm=\"marketrank\""))
+            }
+            Self::Unauthorized { presented: true, .. } => {
+                Some(HeaderValue::from_static("Bearer realm=\"marketrank\", error=\"invalid_token\""))
+            }
+            Self::Forbidden { needed } => {
+                let challenge =
+                    format!("Bearer realm=\"marketrank\", error=\"insufficient_scope\", scope=\"{needed}\"");
+                HeaderValue::from_str(&challenge).ok()
+            }
             _ => None,
         }
     }
@@ -131,6 +168,7 @@ impl ApiError {
             detail: self.to_string(),
             field: self.field(),
             request_id: request_id.into(),
+            error: None,
         }
     }
 }
@@ -139,10 +177,13 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.status_and_code().0.into_response();
-        if let Self::Overloaded { retry_after, .. } = &self {
+        if let Self::Overloaded { retry_after, .. } | Self::RateLimited { retry_after, .. } = &self {
             // The header knows whole seconds only: rounded up, so that whoever keeps to it is not early.
             let seconds = retry_after.as_millis().div_ceil(1_000).max(1) as u64;
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response.extensions_mut().insert(std::sync::Arc::new(self));
         response
@@ -152,12 +193,16 @@ impl IntoResponse for ApiError {
 /// Middleware: gives every failed answer its problem body with the request's id.
 pub async fn render_problems(request: Request, next: Next) -> Response {
     let request_id = request_id(&request).to_owned();
+    let path = request.uri().path();
+    let is_v2 = path == "/v2" || path.starts_with("/v2/");
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<std::sync::Arc<ApiError>>() else {
         return response;
     };
     let (parts, _) = response.into_parts();
-    let mut rendered = (parts.status, Json(error.problem(&request_id))).into_response();
+    let mut problem = error.problem(&request_id);
+    problem.error = is_v2.then(|| problem.detail.clone());
+    let mut rendered = (parts.status, Json(problem)).into_response();
     rendered.headers_mut().extend(parts.headers);
     rendered.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     rendered

@@ -1,14 +1,21 @@
 //! The HTTP API: one file per resource, merged here.
 
+mod admin;
+mod admission;
 mod body;
 mod error;
+mod form;
+pub(crate) mod fuzz;
 mod health;
 mod listing;
 mod observe;
+mod older;
+mod pace;
 mod photos;
 mod predict;
 mod products;
 mod rank;
+mod v2;
 
 use std::{
     sync::{
@@ -28,18 +35,25 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
+    cors::CorsLayer,
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     trace::TraceLayer,
 };
-use utoipa::{OpenApi, openapi};
+use utoipa::{
+    Modify, OpenApi, openapi,
+    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
+pub use admission::{Admission, cors};
 pub use error::{ApiError, Problem};
 pub use photos::PhotoFetcher;
 
+use self::admission::{Need, guard};
 use crate::{
+    access::Scope,
     catalogue::Catalogue,
     inference::{Inference, Model},
     intake::{Intake, MAX_PHOTOS},
@@ -95,6 +109,10 @@ impl AppState {
         self.0.catalogue.as_ref()
     }
 
+    fn shared_catalogue(&self) -> Arc<dyn Catalogue> {
+        Arc::clone(&self.0.catalogue)
+    }
+
     fn photos(&self) -> &PhotoFetcher {
         &self.0.photos
     }
@@ -132,22 +150,45 @@ struct ModelInfo {
     ),
     servers((url = "/", description = "The server that this document came from")),
     components(schemas(Problem)),
+    modifiers(&ApiKey),
+    security((), ("api_key" = [])),
     tags(
         (name = "predict", description = "Which category does this listing belong to?"),
+        (name = "older", description = "The routes of the service that this one replaces, for clients that still call them"),
+        (name = "v2", description = "The models themselves, by the Open Inference Protocol of KServe and Triton"),
         (name = "rank", description = "Which listings should this buyer see first?"),
         (name = "products", description = "The catalogue"),
+        (name = "admin", description = "What is the operator's"),
         (name = "health", description = "Probes and metrics")
     )
 )]
 struct Description;
 
+/// Says in the document how a key is sent, where a server asks for one.
+struct ApiKey;
+
+impl Modify for ApiKey {
+    fn modify(&self, openapi: &mut openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "An API key, on a server that was started with --api-keys-file. Scopes: predict, rank (and reading the \
+             catalogue), write, admin.",
+        ));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(scheme.build()));
+    }
+}
+
 fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Description::openapi())
-        .merge(predict::routes())
-        .merge(rank::routes())
-        .merge(products::routes())
+        .merge(guard(Need::Scope(Scope::Predict), predict::routes()))
+        .merge(guard(Need::Scope(Scope::Predict), older::routes()))
+        .merge(guard(Need::Scope(Scope::Predict), v2::routes()))
+        .merge(guard(Need::Scope(Scope::Rank), rank::routes()))
+        .merge(guard(Need::ReadOrWrite, products::routes()))
+        .merge(guard(Need::Scope(Scope::Admin), admin::routes()))
+        .merge(v2::probes())
         .merge(health::routes())
-        .merge(observe::routes())
+        .merge(guard(Need::AnyKey, observe::routes()))
 }
 
 /// The OpenAPI description of every route, as served at `/openapi.json`.
@@ -155,8 +196,18 @@ pub fn openapi() -> openapi::OpenApi {
     routes().split_for_parts().1
 }
 
+/// Who is let in, and what their requests may cost.
+#[derive(Clone)]
+pub struct Gate {
+    pub admission: Admission,
+    pub cors: CorsLayer,
+    pub max_body_bytes: usize,
+    /// How long a body may keep the server waiting.
+    pub body_timeout: Duration,
+}
+
 /// The whole service, ready to be served.
-pub fn router(state: AppState, max_body_bytes: usize) -> Router {
+pub fn router(state: AppState, gate: Gate) -> Router {
     let (router, openapi) = routes().split_for_parts();
     let page_limits =
         PageLimits { max_photo_bytes: state.intake().photo_limits().max_bytes, max_photos: MAX_PHOTOS };
@@ -169,9 +220,12 @@ pub fn router(state: AppState, max_body_bytes: usize) -> Router {
         .merge(web::router(page_limits))
         .fallback(|| async { ApiError::NotFound("there is no such route; /docs lists them all".into()) })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(DefaultBodyLimit::max(gate.max_body_bytes))
+        .layer(middleware::from_fn_with_state(gate.body_timeout, pace::pace_body))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(gate.admission, admission::identify))
         .layer(middleware::from_fn(error::render_problems))
+        .layer(gate.cors)
         .layer(middleware::from_fn(observe::count))
         .layer(TraceLayer::new_for_http().make_span_with(observe::span))
         .layer(PropagateRequestIdLayer::new(id.clone()))

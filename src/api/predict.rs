@@ -2,8 +2,7 @@
 
 use axum::{
     Json,
-    extract::{FromRequest, Multipart, Request, State, multipart::MultipartError},
-    http::StatusCode,
+    extract::{FromRequest, Multipart, Request, State},
 };
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     ApiError, AppState, ModelInfo, Problem,
     body::{ApiJson, MAX_DESCRIPTION, MAX_TITLE, check_length, content_type},
+    form::{self, form_error},
     photos::PhotoSource,
 };
 use crate::{
@@ -62,7 +62,7 @@ struct PredictForm {
 
 /// A listing with its photos brought in.
 #[derive(Default)]
-struct Listing {
+pub(super) struct Listing {
     title: String,
     description: String,
     photos: Vec<Bytes>,
@@ -231,18 +231,15 @@ async fn bring_in(state: &AppState, request: PredictRequest) -> Result<Listing, 
 
 /// Reads the multipart form. An unknown field is refused, as in JSON.
 async fn read_form(state: &AppState, request: Request) -> Result<Listing, ApiError> {
-    let mut form = Multipart::from_request(request, state)
-        .await
-        .map_err(|rejection| ApiError::Malformed(rejection.body_text()))?;
+    let mut form = form::open(state, request).await?;
     let listing = read_fields(&mut form).await;
     if listing.is_err() {
-        // A client that is still sending would meet a closed connection instead of the answer. The body's limit bounds this.
-        while let Ok(Some(_)) = form.next_field().await {}
+        form::read_to_the_end(&mut form).await;
     }
     listing
 }
 
-async fn read_fields(form: &mut Multipart) -> Result<Listing, ApiError> {
+pub(super) async fn read_fields(form: &mut Multipart) -> Result<Listing, ApiError> {
     let mut listing = Listing::default();
     while let Some(field) = form.next_field().await.map_err(form_error)? {
         match field.name().unwrap_or_default().to_owned().as_str() {
@@ -275,12 +272,4 @@ fn check_photo_count(count: usize) -> Result<(), ApiError> {
         ));
     }
     Ok(())
-}
-
-fn form_error(error: MultipartError) -> ApiError {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        ApiError::TooLarge { field: None, detail: "the form is larger than --max-body-mb allows".into() }
-    } else {
-        ApiError::Malformed(format!("the form cannot be read: {}", error.body_text()))
-    }
 }

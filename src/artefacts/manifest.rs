@@ -130,8 +130,15 @@ pub struct Metrics {
 }
 
 impl Manifest {
+    /// Reads it and checks that its parts agree with each other. The error says what is wrong.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        let manifest: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        manifest.validate()?;
+        Ok(manifest)
+    }
+
     /// Checks what the types cannot: that the parts agree with each other. The error says which do not.
-    pub(super) fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), String> {
         if self.format != FORMAT {
             return Err(format!("its format is {}, this build reads {FORMAT}", self.format));
         }

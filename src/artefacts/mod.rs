@@ -47,8 +47,7 @@ impl Artefacts {
         let json =
             std::fs::read(&path).map_err(|error| ArtefactError::Unreadable { path: path.clone(), error })?;
         let refuse = |reason: String| ArtefactError::Manifest { path: path.clone(), reason };
-        let manifest: Manifest = serde_json::from_slice(&json).map_err(|e| refuse(e.to_string()))?;
-        manifest.validate().map_err(refuse)?;
+        let manifest = Manifest::parse(&json).map_err(refuse)?;
 
         let artefacts = Self { folder, manifest };
         artefacts.manifest.files().try_for_each(|entry| artefacts.verify(entry))?;

@@ -13,6 +13,7 @@ mod index;
 mod kinds;
 pub mod lexical;
 mod product;
+mod record;
 mod timed;
 
 use async_trait::async_trait;
@@ -24,6 +25,7 @@ pub use kinds::{KindTag, Kinds};
 pub use product::{
     ContentHash, InvalidProductId, Location, MAX_ID_LENGTH, Product, ProductId, StoredProduct,
 };
+pub use record::ProductRecord;
 pub use timed::Timed;
 
 /// What every engine can do. All calls may be made at the same time from many tasks.

@@ -229,6 +229,17 @@ impl Inference {
         Ok(Inferred { model, rows })
     }
 
+    /// Runs one model on tensors as they are: a row of outputs for each example, which must hold what the model reads.
+    pub async fn run(
+        &self,
+        model: Model,
+        examples: Vec<Example>,
+        deadline: Instant,
+    ) -> Result<Vec<Outputs>, InferenceError> {
+        let admission = self.admit(model, examples.len())?;
+        self.served(model).pool.run(admission, examples, deadline).await
+    }
+
     /// What the answer means for the listing's category and price, `top_k` categories named.
     pub fn predict(&self, inferred: &Inferred, top_k: usize) -> Prediction {
         Prediction::new(&self.manifest, self.variant(inferred.model), inferred, top_k)

@@ -15,6 +15,11 @@ use crate::artefacts::ImageInput;
 pub struct PhotoTensor(Arc<[u8]>);
 
 impl PhotoTensor {
+    /// Pixels that fit the model already: uint8 `[height, width, 3]`, RGB, rows from the top.
+    pub fn from_pixels(pixels: &[u8]) -> Self {
+        Self(pixels.into())
+    }
+
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -76,5 +81,57 @@ impl Letterbox {
         );
         let fit = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
         (fit(width, self.input.width), fit(height, self.input.height))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::Rgb;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BARS: [u8; 3] = [7, 130, 251];
+
+    /// A photo whose red says how far to the right a pixel is and whose green how far down, from 0 to 200; no blue.
+    fn map(width: u32, height: u32) -> RgbImage {
+        let share = |at: u32, of: u32| ((f64::from(at) + 0.5) / f64::from(of) * 200.0).round() as u8;
+        RgbImage::from_fn(width, height, |x, y| Rgb([share(x, width), share(y, height), 0]))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// The inverse of the letterbox: every pixel inside the bars shows the place of the photo that lies there, and every
+        /// other one is a bar.
+        #[test]
+        fn a_pixel_shows_the_place_of_the_photo_that_lies_under_it(
+            (width, height) in (1_u32..700, 1_u32..700),
+            (input_width, input_height) in (1_u32..160, 1_u32..160),
+        ) {
+            let input = ImageInput { width: input_width, height: input_height, letterbox: BARS };
+            let tensor = Letterbox::new(input).apply(&map(width, height));
+            prop_assert_eq!(tensor.as_bytes().len(), (input_width * input_height * 3) as usize);
+
+            let scale = f64::min(f64::from(input_width) / f64::from(width), f64::from(input_height) / f64::from(height));
+            let inside = |side: u32, most: u32| ((f64::from(side) * scale).round() as u32).clamp(1, most);
+            let (inner_width, inner_height) = (inside(width, input_width), inside(height, input_height));
+            let (left, top) = ((input_width - inner_width) / 2, (input_height - inner_height) / 2);
+            // A pixel covers a piece of the photo; the filter reaches one more on either side.
+            let blur = |inner: u32, side: u32| 200.0 * (1.5 / f64::from(inner)).max(1.5 / f64::from(side)) + 2.0;
+            for (at, pixel) in (0..).zip(tensor.as_bytes().chunks_exact(3)) {
+                let (x, y) = (at % input_width, at / input_width);
+                let inside = (left..left + inner_width).contains(&x) && (top..top + inner_height).contains(&y);
+                if !inside {
+                    prop_assert_eq!(pixel, BARS, "at {}, {}", x, y);
+                    continue;
+                }
+                let place = |at: u32, start: u32, inner: u32| (f64::from(at - start) + 0.5) / f64::from(inner) * 200.0;
+                let (right, down) = (place(x, left, inner_width), place(y, top, inner_height));
+                prop_assert!((f64::from(pixel[0]) - right).abs() <= blur(inner_width, width), "{pixel:?} at {x}, {y}: {right}");
+                prop_assert!((f64::from(pixel[1]) - down).abs() <= blur(inner_height, height), "{pixel:?} at {x}, {y}: {down}");
+                prop_assert_eq!(pixel[2], 0);
+            }
+        }
     }
 }

@@ -15,6 +15,11 @@ const MAX_CHARACTERS: usize = 8_192;
 pub struct Tokens(Arc<[i64]>);
 
 impl Tokens {
+    /// Ids of the model's vocabulary, no more than it reads.
+    pub fn from_ids(ids: &[i64]) -> Self {
+        Self(ids.into())
+    }
+
     /// The shortest input a model can read, for warming up.
     pub(crate) fn blank() -> Self {
         Self([0, 0].into())
@@ -50,6 +55,11 @@ impl TextEncoder {
         // The file's own settings are those of the model it was published with.
         tokenizer.with_padding(None).with_truncation(Some(truncation)).map_err(failed)?;
         Ok(Self { tokenizer })
+    }
+
+    /// How many tokens there are; their ids run from 0.
+    pub fn vocabulary(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
     }
 
     /// Encodes a listing or, with one of the two empty, a query.

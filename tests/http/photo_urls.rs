@@ -88,6 +88,14 @@ fn private_addresses_are_not_fetched_unless_allowed() {
         format!("http://localhost:{port}/"),
         format!("http://2130706433:{port}/"),
         format!("http://0177.0.0.1:{port}/"),
+        format!("http://017700000001:{port}/"),
+        format!("http://0x7f000001:{port}/"),
+        format!("http://127.1:{port}/"),
+        format!("http://0.0.0.0:{port}/"),
+        format!("http://[::ffff:7f00:1]:{port}/"),
+        format!("http://[::127.0.0.1]:{port}/"),
+        format!("http://[64:ff9b::127.0.0.1]:{port}/"),
+        format!("http://127.0.0.1.:{port}/"),
         format!("http://[::1]:{port}/"),
         format!("http://[::ffff:127.0.0.1]:{port}/"),
         format!("http://{redirect}/"),
@@ -99,6 +107,67 @@ fn private_addresses_are_not_fetched_unless_allowed() {
         assert_eq!(status, 422, "{url}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains("public address"), "{url}: {problem}");
     }
+}
+
+#[test]
+fn three_redirects_are_followed_and_a_fourth_is_not() {
+    let photo = web_server(with_headers("200 OK", &photo("sofa.jpg")));
+    let redirect_to = |address: SocketAddr| {
+        web_server(with_headers(
+            &format!("302 Found\r\nlocation: http://{address}/\r\ncontent-length: 0"),
+            b"",
+        ))
+    };
+    let third = redirect_to(redirect_to(redirect_to(photo)));
+    assert_eq!(predict_url(&format!("http://{third}/")).0, 200);
+    let (status, problem) = predict_url(&format!("http://{}/", redirect_to(third)));
+    assert_eq!(status, 422, "{problem}");
+}
+
+#[test]
+fn a_redirect_to_another_scheme_is_not_followed() {
+    let head = "302 Found\r\nlocation: file:///etc/passwd\r\ncontent-length: 0";
+    let (status, problem) = predict_url(&format!("http://{}/", web_server(with_headers(head, b""))));
+    assert_eq!(status, 422, "{problem}");
+}
+
+#[test]
+fn a_photo_that_drips_is_given_up_when_the_request_must_be() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let _ = connection.read(&mut [0; 4096]);
+        let _ = connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n");
+        while connection.write_all(b"x").is_ok() {
+            thread::sleep(std::time::Duration::from_millis(50));
+        }
+    });
+    let server = start(&["--fetch-private", "--timeout-ms", "500"]);
+    let body = json!({"images": [{"url": format!("http://{address}/")}]});
+    let (status, problem) = answer(client().post(format!("http://{server}/v1/predict-category")).json(&body));
+    assert_eq!(status, 422);
+    assert!(problem["detail"].as_str().unwrap().contains("took too long"), "{problem}");
+}
+
+#[test]
+fn a_gzip_bomb_is_not_unpacked() {
+    // 64 MiB of zeros: unpacked they would be too many bytes (413), packed they are no photo.
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(&vec![0; 64 << 20]).unwrap();
+    let bomb = packer.finish().unwrap();
+    assert!(bomb.len() < 100_000);
+    let address =
+        web_server(with_headers("200 OK\r\ncontent-encoding: gzip\r\ncontent-type: image/jpeg", &bomb));
+    let (status, problem) = predict_url(&format!("http://{address}/"));
+    assert_eq!(status, 415, "{problem}");
+}
+
+#[test]
+fn an_announced_length_beyond_the_limit_is_refused_unread() {
+    let address = web_server(with_headers("200 OK\r\ncontent-length: 99999999999", b""));
+    let (status, problem) = predict_url(&format!("http://{address}/"));
+    assert_eq!((status, &problem["field"]), (413, &json!("images[0]")));
 }
 
 #[test]

@@ -12,9 +12,10 @@ use clap::Parser;
 use marketrank::{
     api::{self, AppState, PhotoFetcher},
     config::{CatalogueConfig, ServeConfig},
+    front::{self, Stop, Tls},
     inference::Inference,
     intake::Intake,
-    serve::{open_catalogue, open_models},
+    serve::{gate, open_catalogue, open_models, upkeep},
     telemetry::metrics::Metrics,
 };
 use reqwest::blocking::{Client, RequestBuilder, Response};
@@ -32,6 +33,9 @@ struct Cli {
 static MODELS: LazyLock<Arc<Inference>> =
     LazyLock::new(|| open_models(&config(&[]).models).expect("run `make setup`"));
 
+/// What is counted, for all servers of this process.
+static METRICS: LazyLock<&Metrics> = LazyLock::new(|| Metrics::install().unwrap());
+
 static SERVER: LazyLock<SocketAddr> = LazyLock::new(|| start(&["--fetch-private"]));
 
 /// Path of a file of the repository.
@@ -43,7 +47,8 @@ pub fn repository(path: &str) -> PathBuf {
 fn config(flags: &[&str]) -> ServeConfig {
     let models = repository("models").display().to_string();
     let library = repository(".cache/onnxruntime/libonnxruntime.so").display().to_string();
-    let fixed = ["serve", "--models", &models, "--onnxruntime", &library, "--threads", "1"];
+    let fixed =
+        ["serve", "--models", &models, "--onnxruntime", &library, "--threads", "1", "--max-wait-ms", "60000"];
     Cli::parse_from(fixed.iter().chain(flags)).config
 }
 
@@ -60,11 +65,18 @@ pub fn start(flags: &[&str]) -> SocketAddr {
             let photos = PhotoFetcher::new(&config.limits).unwrap();
             let intake = Intake::new(Arc::clone(&inference), config.limits.photo_limits())
                 .with_cache(config.limits.cache_bytes());
-            Metrics::install().unwrap();
+            LazyLock::force(&METRICS);
             let state = AppState::new(inference, intake, catalogue, photos, config.limits.timeout());
+            let gate = gate(&config).unwrap();
+            let tls = match config.front.tls().unwrap() {
+                Some(files) => Some(Tls::load(files).await.unwrap()),
+                None => None,
+            };
+            let router = api::router(state, gate.clone());
+            let _upkeep = upkeep(&config, gate.admission, tls.clone());
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
-            axum::serve(listener, api::router(state, config.limits.max_body_bytes())).await.unwrap();
+            front::serve(listener, router, tls, config.front.bounds(), Stop::default()).await.unwrap();
         });
     });
     address.recv().unwrap()
@@ -73,6 +85,16 @@ pub fn start(flags: &[&str]) -> SocketAddr {
 /// What takes listings in, over the tests' models.
 pub fn intake() -> Intake {
     Intake::new(Arc::clone(&MODELS), config(&[]).limits.photo_limits())
+}
+
+/// The models behind every server of the tests.
+pub fn models() -> &'static Inference {
+    &MODELS
+}
+
+/// Where the tests' shared server listens.
+pub fn address() -> SocketAddr {
+    *SERVER
 }
 
 /// Address of a route on the tests' shared server.

@@ -1,9 +1,13 @@
 //! Tests of the program itself: how it starts, refuses to start, stops, imports and reindexes.
 
+mod access;
+mod backup;
 mod import;
 mod overload;
 mod program;
 mod refusal;
 mod reindex;
+mod settings;
 mod shutdown;
+mod storage;
 mod traces;

@@ -15,12 +15,21 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The program as it is.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_marketrank"));
+    command.env("NO_COLOR", "1");
+    command
+}
+
 /// The program with this subcommand, the repository's models and one thread.
 pub fn marketrank(subcommand: &str, models: &Path, data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_marketrank"));
+    let mut command = program();
     command.arg(subcommand).arg("--models").arg(models).arg("--data-dir").arg(data);
     command.arg("--onnxruntime").arg(repository(".cache/onnxruntime/libonnxruntime.so"));
-    command.args(["--threads", "1"]).env("NO_COLOR", "1");
+    command.args(["--threads", "1"]);
+    // A port of its own, where no flag names one: tests run side by side.
+    command.env("MARKETRANK_LISTEN", "127.0.0.1:0");
     command
 }
 
@@ -56,7 +65,7 @@ impl Server {
         Self::start_with(data, &[])
     }
 
-    /// The same with further flags.
+    /// As [`Server::start`], with further flags.
     pub fn start_with(data: &Path, flags: &[&str]) -> Self {
         let mut child = marketrank("serve", &repository("models"), data)
             .args(["--listen", "127.0.0.1:0"])

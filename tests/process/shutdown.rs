@@ -11,7 +11,9 @@ use crate::program::Server;
 #[test]
 fn sigterm_answers_what_is_in_flight_and_loses_nothing() {
     let data = TempDir::new().unwrap();
-    let server = Server::start(data.path());
+    // However long that takes on a busy machine.
+    let patient = ["--timeout-ms", "120000", "--shutdown-grace", "120"];
+    let server = Server::start_with(data.path(), &patient);
     let base = format!("http://{}", server.address);
     // Enough that the models are busy with it when the signal comes.
     let long = "A well kept item from a smoke and pet free home. ".repeat(30);
@@ -22,7 +24,7 @@ fn sigterm_answers_what_is_in_flight_and_loses_nothing() {
                 let products: Vec<Value> = (0..16)
                     .map(|i| json!({"id": format!("p-{number}-{i}"), "title": "Sofa", "description": long}))
                     .collect();
-                let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+                let client = Client::builder().no_proxy().timeout(Duration::from_secs(240)).build().unwrap();
                 let response = client.post(format!("{base}/v1/products")).json(&products).send().unwrap();
                 assert_eq!(response.status(), 200);
                 response.json::<Value>().unwrap()["stored"].as_u64().unwrap()

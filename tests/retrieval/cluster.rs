@@ -29,7 +29,7 @@ impl Lent {
 fn options(addresses: Vec<String>) -> ClusterOptions {
     ClusterOptions {
         addresses,
-        api_key: std::env::var("QDRANT_API_KEY").ok(),
+        api_key: std::env::var("QDRANT_API_KEY").ok().map(|key| key.parse().unwrap()),
         collection: format!("test_{}", uuid::Uuid::new_v4()),
         timeout: Duration::from_secs(10),
         shards: 1,

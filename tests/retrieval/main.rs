@@ -5,5 +5,6 @@ mod cluster;
 mod embedded;
 mod full_disk;
 mod listings;
+mod properties;
 mod ranking;
 mod wishes;

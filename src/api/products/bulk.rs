@@ -15,7 +15,7 @@ use futures::stream;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use self::lines::{Line, Lines};
+pub(in crate::api) use self::lines::{Line, Lines};
 use super::take_in;
 use crate::{
     api::{

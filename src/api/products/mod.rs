@@ -3,6 +3,8 @@
 mod bulk;
 mod list;
 
+pub(super) use bulk::{Line, Lines};
+
 use axum::{
     Json,
     extract::{Path, State},

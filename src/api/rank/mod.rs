@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::request::RankBody;
+pub(super) use self::request::RankBody;
 use super::{ApiError, AppState, ModelInfo, Problem, body::ApiJson};
 use crate::{
     catalogue::{FacetCount, Product, ProductId},

@@ -37,6 +37,8 @@ use super::{
     engine_names::{SEMANTIC, point_of},
 };
 
+use crate::secret::Secret;
+
 /// Points sent in one message: with thumbnails some 2 MB.
 const WRITE: usize = 64;
 /// Categories whose products are counted, at most.
@@ -47,7 +49,7 @@ const CATEGORIES: u64 = 1_000;
 pub struct ClusterOptions {
     /// gRPC addresses of nodes, tried in this order.
     pub addresses: Vec<String>,
-    pub api_key: Option<String>,
+    pub api_key: Option<Secret>,
     /// First part of the collection's name; the space of the embeddings is the second.
     pub collection: String,
     /// For connecting, and for each attempt of each request.
@@ -77,7 +79,11 @@ impl ClusterCatalogue {
         embedding_width: usize,
         space: &str,
     ) -> Result<Self, CatalogueError> {
-        let nodes = Nodes::connect(&options.addresses, options.api_key.as_deref(), options.timeout)?;
+        let nodes = Nodes::connect(
+            &options.addresses,
+            options.api_key.as_ref().map(Secret::reveal),
+            options.timeout,
+        )?;
         let collection = collection::name(&options.collection, space);
         collection::ensure(&nodes, &collection, embedding_width, options).await?;
         Ok(Self { nodes, collection, embedding_width, closed: AtomicBool::new(false) })

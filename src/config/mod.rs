@@ -1,20 +1,27 @@
 //! Every knob of the server: one struct, each flag also an environment variable, all of it checked before anything starts.
 
+mod access;
+pub mod effective;
+pub mod file;
+mod front;
+
 use std::{net::SocketAddr, path::PathBuf, thread::available_parallelism, time::Duration};
 
 use clap::Args;
 
+pub use self::{access::AccessConfig, front::FrontConfig};
 use crate::{
     artefacts::PrecisionChoice,
     catalogue::cluster::ClusterOptions,
     inference::{Device, InferenceOptions},
     preprocess::PhotoLimits,
+    secret::Secret,
 };
 
 /// What `serve` needs: the models and the catalogue, and how to meet the network.
 #[derive(Debug, Clone, Args)]
 pub struct ServeConfig {
-    /// Address and port to listen on. There are no API keys yet, so the default is reachable from this machine only
+    /// Address and port to listen on. One that other machines can reach needs --api-keys-file or --open
     #[arg(long, env = "MARKETRANK_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
 
@@ -23,6 +30,12 @@ pub struct ServeConfig {
 
     #[command(flatten)]
     pub catalogue: CatalogueConfig,
+
+    #[command(flatten)]
+    pub access: AccessConfig,
+
+    #[command(flatten)]
+    pub front: FrontConfig,
 
     #[command(flatten)]
     pub limits: LimitConfig,
@@ -109,7 +122,7 @@ pub struct CatalogueConfig {
 pub struct ClusterConfig {
     /// Key that the cluster asks for
     #[arg(long, env = "MARKETRANK_QDRANT_API_KEY", value_name = "KEY", hide_env_values = true)]
-    pub qdrant_api_key: Option<String>,
+    pub qdrant_api_key: Option<Secret>,
 
     /// First part of the collection's name; the version of the models is the second, so that new models never meet the
     /// embeddings of old ones

@@ -1,0 +1,83 @@
+//! The door: connections are counted, clients that are slow to say what they want are sent away, and TLS is spoken.
+//!
+//! [`slots`] counts connections, [`tls`] keeps the certificate. HTTP itself is hyper's, run by `axum-server`.
+
+mod slots;
+mod tls;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use axum::Router;
+use axum_server::{Handle, Server, tls_rustls::RustlsAcceptor};
+use tokio::net::TcpListener;
+use tracing::debug;
+
+use self::slots::Slots;
+pub use self::tls::{Tls, TlsError, TlsFiles};
+
+/// Largest head of a request, in bytes.
+const LARGEST_HEAD: usize = 64 << 10;
+/// Requests that one HTTP/2 connection may have in flight.
+const STREAMS: u32 = 64;
+/// Streams that a client may have reset before they were looked at, at most: more is the "rapid reset" attack
+/// (CVE-2023-44487).
+const PENDING_RESETS: usize = 20;
+/// An HTTP/2 connection is asked this often whether it is still there, and closed where it does not answer in as long.
+const PING: Duration = Duration::from_secs(20);
+
+/// What clients may cost before they have said what they want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections open at once.
+    pub connections: usize,
+    /// Time for a TLS handshake, for a request's head, and between two requests of a connection.
+    pub header_timeout: Duration,
+}
+
+/// Stops a server that [`serve`] runs.
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Handle<SocketAddr>);
+
+impl Stop {
+    /// From now on no connection is accepted, and each ends once what is in flight on it is answered.
+    pub fn gently(&self) {
+        self.0.graceful_shutdown(None);
+    }
+
+    /// Ends every connection.
+    pub fn at_once(&self) {
+        self.0.shutdown();
+    }
+}
+
+/// Serves until it is stopped and every connection has ended.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Tls>,
+    bounds: Bounds,
+    stop: Stop,
+) -> io::Result<()> {
+    let mut server = Server::from_listener(listener)
+        .handle(stop.0)
+        .first_request_timeout(bounds.header_timeout)
+        .accept_error_handler(|address, error| debug!(?address, %error, "a connection was not accepted"));
+    let http = server.http_builder();
+    http.http1().header_read_timeout(bounds.header_timeout).max_buf_size(LARGEST_HEAD);
+    http.http2()
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(LARGEST_HEAD as u32)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let slots = Slots::new(bounds.connections);
+    match tls {
+        None => server.acceptor(slots).serve(service).await,
+        Some(tls) => {
+            let acceptor =
+                RustlsAcceptor::new(tls.config()).handshake_timeout(bounds.header_timeout).acceptor(slots);
+            server.acceptor(acceptor).serve(service).await
+        }
+    }
+}
