@@ -3,7 +3,7 @@
 use anyhow::Result;
 use marketrank::ranking::Weights;
 
-use super::{Exam, shop::Shop};
+use super::{Exam, Marks, shop::Shop};
 use crate::data::Split;
 
 const WORDS: [f32; 5] = [0.2, 0.35, 0.5, 0.65, 0.8];
@@ -39,14 +39,16 @@ pub fn tune(shop: &Shop<'_>) -> Result<()> {
             photos.count(),
             shelf.listings.len()
         );
-        println!("| words | bm25_half | kind | kind_sharpness | title: nDCG@10 | photo: nDCG@10 |");
-        println!("| --- | --- | --- | --- | --- | --- |");
-        for (ndcg, weights) in [as_it_is].into_iter().chain(tried.into_iter().take(SHOWN)) {
+        println!("| words | bm25_half | kind | kind_sharpness | title: nDCG@10 | MRR | recall@10 | photo: nDCG@10 |");
+        println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+        for (_, weights) in [as_it_is].into_iter().chain(tried.into_iter().take(SHOWN)) {
             let Weights { words, bm25_half, kind, kind_sharpness, .. } = weights;
+            let Marks { ndcg, reciprocal_rank, recall } = by_title.marks_of(weights);
             let of_photo = by_photo.marks_of(weights).ndcg;
             let now = if weights == Weights::TUNED { " (as it is)" } else { "" };
             println!(
-                "| {words}{now} | {bm25_half} | {kind} | {kind_sharpness} | {ndcg:.4} | {of_photo:.4} |"
+                "| {words}{now} | {bm25_half} | {kind} | {kind_sharpness} | {ndcg:.4} | {reciprocal_rank:.3} | {recall:.3} | \
+                 {of_photo:.4} |"
             );
         }
         Ok(())
