@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 LISTEN=${LISTEN:-127.0.0.1:8193}
 venv=.cache/triton
-[ -x $venv/bin/python ] || python3 -m venv $venv
+[ -x $venv/bin/pip ] || python3 -m venv --clear $venv
 $venv/bin/pip install --quiet 'tritonclient[http]==2.73.0'
 data=$(mktemp -d)
 target/release/marketrank serve --listen "$LISTEN" --data-dir "$data/catalogue" 2>"$data/log" &

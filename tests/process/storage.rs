@@ -137,7 +137,7 @@ impl Drop for Disk {
 
 #[test]
 fn a_folder_that_can_only_be_read_is_named() {
-    let Some(disk) = Disk::of(256) else { return };
+    let Some(disk) = Disk::of(512) else { return };
     let folder = disk.path().join("catalogue");
     catalogue(&folder);
     disk.remount("ro");
@@ -150,7 +150,7 @@ fn a_folder_that_can_only_be_read_is_named() {
 
 #[test]
 fn a_full_disk_refuses_writes_goes_on_reading_and_takes_writes_again() {
-    let Some(disk) = Disk::of(256) else { return };
+    let Some(disk) = Disk::of(512) else { return };
     let folder = disk.path().join("catalogue");
     let server = Server::start(&folder);
     assert_eq!(put(&server, "before", "Oak table").0, 200);
