@@ -32,7 +32,7 @@ test-slow: weights test-setup ## Prepare, train, export and serve a made-up mark
 	node --test tests/own_categories/own_categories.test.mjs
 
 test-browser: test-setup ## Drive the page in Chromium
-	node --test tests/browser/page.test.mjs
+	node --test tests/browser/page.test.mjs tests/browser/keys.test.mjs
 
 test-clients: test-setup ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
 	node --test tests/clients/spec.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
