@@ -33,7 +33,7 @@ test-slow: weights test-setup ## Prepare, train, export and serve a made-up mark
 	$(CARGO) test --release --locked --workspace --test http -- --ignored --nocapture hostile
 
 test-browser: test-setup ## Drive the page in Chromium
-	node --test tests/browser/page.test.mjs
+	node --test tests/browser/page.test.mjs tests/browser/keys.test.mjs
 
 test-clients: test-setup ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
 	node --test tests/clients/spec.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
