@@ -1,4 +1,5 @@
-//! What the models could answer if there were no server: photos or texts are read and run in batches in a bare loop.
+//! What the models could answer if there were no server: photos or texts are read and run in batches in bare loops, one for each
+//! session.
 //!
 //! `make bench` compares the server with it. Prints one line of JSON: examples, seconds, and CPU seconds of the process.
 
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::{Parser, ValueEnum};
 use marketrank::{
     artefacts::Artefacts,
@@ -52,13 +53,15 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let artefacts = Artefacts::load(&cli.models.models)?;
     let runtime = Runtime::load(&cli.models.onnxruntime, cli.models.device)?;
-    let options = cli.models.inference_options();
+    let options = cli.models.inference_options(runtime.on_cuda());
     let model = if cli.what == What::Photos { Model::Image } else { Model::Text };
     let entry = artefacts.manifest().model(model);
     let variant = entry
         .pick(options.precision, runtime.on_cuda())
         .context("the models do not come in this precision")?;
-    let mut session = ModelSession::open(&runtime, &artefacts, entry, variant, options.threads)?;
+    let sessions = (0..options.workers)
+        .map(|_| ModelSession::open(&runtime, &artefacts, entry, variant, options.threads))
+        .collect::<Result<Vec<_>, _>>()?;
     let read: Box<Read> = match cli.what {
         What::Photos => {
             let letterbox = Letterbox::new(entry.image.context("the image model reads no photos")?);
@@ -81,15 +84,23 @@ fn main() -> anyhow::Result<()> {
     ensure!(!inputs.is_empty(), "there is nothing to read");
 
     let (started, cpu_before) = (Instant::now(), cpu_seconds()?);
-    let mut examples = 0;
-    let mut batches = inputs.chunks(options.max_batch).cycle();
-    while started.elapsed() < Duration::from_secs_f64(cli.seconds) {
-        let batch = batches.next().unwrap_or_default();
-        let batch = read_on_all_cores(batch, options.threads, read.as_ref())?;
-        examples += session.run(&batch).map_err(anyhow::Error::msg)?.len();
-    }
+    let until = started + Duration::from_secs_f64(cli.seconds);
+    let work = |mut session: ModelSession| -> anyhow::Result<usize> {
+        let mut examples = 0;
+        let mut batches = inputs.chunks(options.max_batch).cycle();
+        while Instant::now() < until {
+            let batch = read_on_cores(batches.next().unwrap_or_default(), options.threads, read.as_ref())?;
+            examples += session.run(&batch).map_err(anyhow::Error::msg)?.len();
+        }
+        Ok(examples)
+    };
+    // A loop for each session, as the server has a worker for each.
+    let examples: anyhow::Result<usize> = thread::scope(|scope| {
+        let workers: Vec<_> = sessions.into_iter().map(|session| scope.spawn(|| work(session))).collect();
+        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| bail!("a worker panicked"))).sum()
+    });
     let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds()? - cpu_before);
-    println!("{}", json!({"examples": examples, "seconds": seconds, "cpu_seconds": cpu}));
+    println!("{}", json!({"examples": examples?, "seconds": seconds, "cpu_seconds": cpu}));
     Ok(())
 }
 
@@ -105,7 +116,7 @@ fn inputs(cli: &Cli) -> anyhow::Result<Vec<Vec<u8>>> {
     })
 }
 
-fn read_on_all_cores(batch: &[Vec<u8>], threads: usize, read: &Read) -> anyhow::Result<Vec<Example>> {
+fn read_on_cores(batch: &[Vec<u8>], threads: usize, read: &Read) -> anyhow::Result<Vec<Example>> {
     let share = batch.len().div_ceil(threads).max(1);
     thread::scope(|scope| {
         let readers: Vec<_> = batch

@@ -162,7 +162,7 @@ pub async fn check(config: &ServeConfig) -> anyhow::Result<()> {
 pub fn open_models(config: &ModelConfig) -> anyhow::Result<Arc<Inference>> {
     let artefacts = Artefacts::load(&config.models)?;
     let runtime = Runtime::load(&config.onnxruntime, config.device)?;
-    let options = config.inference_options();
+    let options = config.inference_options(runtime.on_cuda());
     let inference = Inference::start(&artefacts, &runtime, options)?;
     info!(
         version = inference.manifest().version,

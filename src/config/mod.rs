@@ -74,17 +74,19 @@ pub struct ModelConfig {
     #[arg(long, env = "MARKETRANK_PRECISION", value_enum, default_value_t)]
     pub precision: PrecisionChoice,
 
-    /// Sessions of each model. More answer more requests at once, each more slowly, and each holds its own weights
-    #[arg(long, env = "MARKETRANK_WORKERS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub workers: u16,
+    /// Sessions of each model, each with its own weights. A core of its own for each serves most requests; fewer with more
+    /// threads take less memory [default: one a core, at most 4; 1 on CUDA]
+    #[arg(long, env = "MARKETRANK_WORKERS", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: Option<u16>,
 
     /// Threads inside one session [default: the machine's cores, shared between the workers]
     #[arg(long, env = "MARKETRANK_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: Option<u16>,
 
-    /// Examples a model takes at once. Larger batches raise throughput and the wait of each request in them
-    #[arg(long, env = "MARKETRANK_MAX_BATCH", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub max_batch: u16,
+    /// Examples a model takes at once. Larger batches keep a GPU busy and raise the wait of each request in them; a CPU gains
+    /// little by them and loses by padding [default: 4; 32 on CUDA]
+    #[arg(long, env = "MARKETRANK_MAX_BATCH", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub max_batch: Option<u16>,
 
     /// How long a batch that is not full may wait for more examples. Raises throughput on a GPU and the wait of every request; on a
     /// CPU a batch forms by itself while the one before it runs
@@ -177,14 +179,18 @@ pub struct LimitConfig {
 }
 
 impl ModelConfig {
-    pub fn inference_options(&self) -> InferenceOptions {
+    /// Most workers of a model that are started unasked.
+    const MAX_WORKERS: usize = 4;
+
+    pub fn inference_options(&self, on_cuda: bool) -> InferenceOptions {
         let cores = available_parallelism().map_or(1, usize::from);
-        let workers = usize::from(self.workers);
+        let (workers, max_batch) = if on_cuda { (1, 32) } else { (cores.min(Self::MAX_WORKERS), 4) };
+        let workers = self.workers.map_or(workers, usize::from);
         InferenceOptions {
             precision: self.precision,
             workers,
             threads: self.threads.map_or((cores / workers).max(1), usize::from),
-            max_batch: usize::from(self.max_batch),
+            max_batch: self.max_batch.map_or(max_batch, usize::from),
             batch_wait: Duration::from_micros(self.batch_wait_us),
             queue: self.queue as usize,
             max_wait: Duration::from_millis(self.max_wait_ms),

@@ -20,7 +20,7 @@ from PIL import Image
 
 from processes import CORES, PHOTOS, ROOT, bare_loop, k6, marketrank, peer
 
-SECONDS = 8
+SECONDS = 5
 
 
 def paired(pairs, ours, other):
