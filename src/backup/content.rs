@@ -18,6 +18,9 @@ use crate::catalogue::{ProductRecord, StoredProduct};
 /// Largest entry that is read, in bytes: 256 products with 1 MiB each.
 const LARGEST_ENTRY: u64 = 256 << 20;
 
+/// Most bytes that are read behind the last entry: tar pads its end with zeros to 10 KiB.
+const LARGEST_END: u64 = 64 << 10;
+
 /// A backup whose every entry has the hash it should have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Verified {
@@ -136,7 +139,13 @@ impl<R: Read> Blocks<R> {
         let mut header = tar::Header::new_ustar();
         self.0.read_exact(header.as_mut_bytes())?;
         if header.as_bytes().iter().all(|byte| *byte == 0) {
-            return Ok(None);
+            // To the last byte, where gzip has its checksum: it covers what no entry's hash does, such as headers.
+            let behind = io::copy(&mut (&mut self.0).take(LARGEST_END), &mut io::sink())?;
+            return if behind < LARGEST_END {
+                Ok(None)
+            } else {
+                Err(io::Error::other("something stands behind its end"))
+            };
         }
         let stated: u32 = header.cksum()?;
         let mut copy = header.clone();

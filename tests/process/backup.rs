@@ -1,6 +1,7 @@
 //! `marketrank backup` and `restore`.
 
 use std::{
+    io::{Read, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -99,6 +100,18 @@ fn a_backup_taken_while_products_are_written_restores_to_the_same_catalogue() {
     assert_eq!(rank(&copied), rank(&base));
 }
 
+/// The tar inside a backup; none where gzip finds it damaged.
+fn unpacked(backup: &[u8]) -> Option<Vec<u8>> {
+    let mut tar = Vec::new();
+    flate2::read::GzDecoder::new(backup).read_to_end(&mut tar).ok().map(|_| tar)
+}
+
+fn packed(tar: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(tar).unwrap();
+    packer.finish().unwrap()
+}
+
 #[test]
 fn a_folder_is_backed_up_without_a_server_and_a_file_is_never_overwritten() {
     let data = TempDir::new().unwrap();
@@ -120,15 +133,23 @@ fn a_folder_is_backed_up_without_a_server_and_a_file_is_never_overwritten() {
         bytes[at] ^= 0x10;
         bytes
     };
-    for bytes in [
-        flipped(first.len() / 2),
-        flipped(first.len() / 3),
-        flipped(20),
+    // Packed anew, gzip finds nothing wrong with it: the hashes must.
+    let whole = unpacked(&first).unwrap();
+    let title = whole.windows(5).position(|window| window == b"title").unwrap();
+    let mut altered = whole.clone();
+    altered[title + 9] ^= 1;
+    // A bit between two blocks of the packing may mean nothing at all.
+    let damages = |bytes: &Vec<u8>| unpacked(bytes).as_ref() != Some(&whole);
+    let flips = [2, 3, 5, 7, 11].map(|part| flipped(first.len() / part));
+    let flips: Vec<Vec<u8>> = flips.into_iter().filter(damages).collect();
+    assert!(!flips.is_empty());
+    for bytes in flips.into_iter().chain([
+        packed(&altered),
         first[..first.len() / 2].to_vec(),
         first[..first.len() - 600].to_vec(),
         b"no backup at all".to_vec(),
         Vec::new(),
-    ] {
+    ]) {
         std::fs::write(&damaged, &bytes).unwrap();
         let output = restore(&damaged, &new);
         assert_eq!(output.status.code(), Some(2), "{} of {} bytes", bytes.len(), first.len());
