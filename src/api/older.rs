@@ -170,12 +170,7 @@ async fn read_form(state: &AppState, request: Request) -> Result<Fields, ApiErro
         let detail = "send the fields as multipart/form-data".into();
         return Err(ApiError::UnsupportedType { field: None, detail });
     }
-    let mut form = form::open(state, request).await?;
-    let fields = read_fields(&mut form).await;
-    if fields.is_err() {
-        form::read_to_the_end(&mut form).await;
-    }
-    fields
+    form::read(state, request, read_fields).await
 }
 
 /// Takes each field once. Fields that the older service did not know it ignored, so they are passed over here too.

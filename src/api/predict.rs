@@ -141,7 +141,7 @@ async fn predict_category(
     request: Request,
 ) -> Result<Json<PredictResponse>, ApiError> {
     let listing = match content_type(request.headers()).as_deref() {
-        Some("multipart/form-data") => read_form(&state, request).await?,
+        Some("multipart/form-data") => form::read(&state, request, read_fields).await?,
         _ => {
             let ApiJson(request) = ApiJson::from_request(request, &state).await?;
             bring_in(&state, request).await?
@@ -230,15 +230,6 @@ async fn bring_in(state: &AppState, request: PredictRequest) -> Result<Listing, 
 }
 
 /// Reads the multipart form. An unknown field is refused, as in JSON.
-async fn read_form(state: &AppState, request: Request) -> Result<Listing, ApiError> {
-    let mut form = form::open(state, request).await?;
-    let listing = read_fields(&mut form).await;
-    if listing.is_err() {
-        form::read_to_the_end(&mut form).await;
-    }
-    listing
-}
-
 pub(super) async fn read_fields(form: &mut Multipart) -> Result<Listing, ApiError> {
     let mut listing = Listing::default();
     while let Some(field) = form.next_field().await.map_err(form_error)? {
