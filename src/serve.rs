@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     access::KeyFile,
-    api::{self, Admission, AppState, Gate, PhotoFetcher},
+    api::{self, Admission, AppState, Gate, OpenModels, PhotoFetcher, Serving},
     artefacts::Artefacts,
     catalogue::{Catalogue, Timed, cluster::ClusterCatalogue, embedded::EmbeddedCatalogue},
     config::{CatalogueConfig, ModelConfig, ServeConfig},
@@ -41,7 +41,8 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         Some(files) => Some(Tls::load(files).await?),
         None => None,
     };
-    let inference = open_models(&config.models)?;
+    let open_models = models_opener(&config.models)?;
+    let inference = open_models()?;
     let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let photos =
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
@@ -51,9 +52,11 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         Metrics::install()?;
     }
     let state = AppState::new(inference, intake, catalogue.clone(), photos, config.limits.timeout());
-    let router = api::router(state.clone(), gate.clone());
+    let serving = Serving::new(state, open_models);
+    let router = api::router(serving.clone(), gate.clone());
     // Stops with this function.
-    let _upkeep = upkeep(&config, gate.admission, tls.clone());
+    let mut upkeep = upkeep(&config, gate.admission, tls.clone());
+    upkeep.spawn(reload_on_hangup(serving.clone()));
 
     let (scheme, address) = (if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
     info!(products = catalogue.count().await?, "ready: {scheme}://{address}/docs");
@@ -63,7 +66,7 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     let stopped = async {
         wait_for_signal().await;
         info!("stopping: requests in flight are answered first");
-        state.stop();
+        serving.current().stop();
         // Whoever asks for readiness sends nothing more from here on; who has just connected is still heard.
         tokio::time::sleep(LAST_CALL).await;
         stop.gently();
@@ -160,18 +163,42 @@ pub async fn check(config: &ServeConfig) -> anyhow::Result<()> {
 
 /// Verifies the artefacts and starts the models.
 pub fn open_models(config: &ModelConfig) -> anyhow::Result<Arc<Inference>> {
-    let artefacts = Artefacts::load(&config.models)?;
+    models_opener(config)?()
+}
+
+/// Loads ONNX Runtime; what it returns verifies the artefacts and starts the models, each time from what the folder holds
+/// then.
+pub fn models_opener(config: &ModelConfig) -> anyhow::Result<OpenModels> {
+    let config = config.clone();
     let runtime = Runtime::load(&config.onnxruntime, config.device)?;
     let options = config.inference_options(runtime.on_cuda());
-    let inference = Inference::start(&artefacts, &runtime, options)?;
-    info!(
-        version = inference.manifest().version,
-        workers = options.workers,
-        threads = options.threads,
-        precision = %Model::ALL.map(|model| inference.variant(model).precision.name()).join(" "),
-        "the models are loaded"
-    );
-    Ok(Arc::new(inference))
+    Ok(Arc::new(move || {
+        let artefacts = Artefacts::load(&config.models)?;
+        let inference = Inference::start(&artefacts, &runtime, options)?;
+        info!(
+            version = inference.manifest().version,
+            workers = options.workers,
+            threads = options.threads,
+            precision = %Model::ALL.map(|model| inference.variant(model).precision.name()).join(" "),
+            "the models are loaded"
+        );
+        Ok(Arc::new(inference))
+    }))
+}
+
+/// SIGHUP reads the models anew.
+async fn reload_on_hangup(serving: Serving) {
+    let mut hangup = match signal(SignalKind::hangup()) {
+        Ok(hangup) => hangup,
+        Err(error) => {
+            return warn!(%error, "SIGHUP cannot be listened for, only /v1/admin/reload reads the models anew");
+        }
+    };
+    while hangup.recv().await.is_some() {
+        if let Err(reason) = serving.reload().await {
+            error!("the models were not reloaded: {reason}");
+        }
+    }
 }
 
 /// Opens the catalogue for the embedding space of these models: in a cluster where one is named, else in a folder.

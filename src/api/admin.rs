@@ -1,19 +1,25 @@
 //! `/v1/admin`: what is the operator's.
 
 use axum::{
+    Json,
     body::Body,
     extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
 use tracing::{error, info};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, AppState, Problem};
-use crate::backup::{self, Description};
+use super::{ApiError, AppState, Problem, ReloadError, Serving};
+use crate::{
+    backup::{self, Description},
+    inference::Model,
+};
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(back_up))
+pub(super) fn routes() -> OpenApiRouter<Serving> {
+    OpenApiRouter::new().routes(routes!(back_up)).routes(routes!(reload))
 }
 
 /// Back the catalogue up
@@ -46,4 +52,64 @@ async fn back_up(State(state): State<AppState>) -> Result<Response, ApiError> {
         ),
     ];
     Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// The models that serve from now on.
+#[derive(Debug, Serialize, ToSchema)]
+struct Reloaded {
+    /// Version of the trained models.
+    #[schema(example = "17a7e7527509")]
+    version: String,
+    /// One for each of the three models.
+    models: Vec<ReloadedModel>,
+}
+
+/// The file that a model runs from.
+#[derive(Debug, Serialize, ToSchema)]
+struct ReloadedModel {
+    /// `image`, `text` or `combined`.
+    #[schema(example = "text")]
+    name: String,
+    #[schema(example = "int8")]
+    precision: String,
+    #[schema(example = "text.int8.onnx")]
+    file: String,
+    sha256: String,
+}
+
+/// Read the models anew
+///
+/// Opens the folder of --models again, beside the models that serve: hashes, shapes and the self-test of the manifest must be
+/// right, and the embeddings must lie in the catalogue's space. Then the new ones answer; no request is lost meanwhile, and
+/// none is answered by both. Where anything is wrong the models from before stay, and the answer, 409, says why. SIGHUP does
+/// the same.
+#[utoipa::path(post, path = "/v1/admin/reload", tag = "admin", operation_id = "reloadModels",
+    responses(
+        (status = 200, description = "The models that serve from now on", body = Reloaded),
+        (status = "4XX", description = "The models from before stay", body = Problem, content_type = "application/problem+json"),
+        (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
+    ))]
+async fn reload(State(serving): State<Serving>) -> Result<Json<Reloaded>, ApiError> {
+    let state = serving.reload().await?;
+    let inference = state.inference();
+    let served = |model: Model| {
+        let variant = inference.variant(model);
+        ReloadedModel {
+            name: model.name().into(),
+            precision: variant.precision.name().into(),
+            file: variant.file.file.clone(),
+            sha256: variant.file.sha256.clone(),
+        }
+    };
+    Ok(Json(Reloaded {
+        version: inference.manifest().version.clone(),
+        models: Model::ALL.map(served).into(),
+    }))
+}
+
+impl From<ReloadError> for ApiError {
+    fn from(error: ReloadError) -> Self {
+        error!(%error, "the models were not reloaded");
+        Self::Conflict(error.to_string())
+    }
 }

@@ -15,7 +15,7 @@ use axum::{
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{ApiError, AppState, REQUEST_ID};
+use super::{ApiError, REQUEST_ID, Serving};
 use crate::access::{Access, Caller, RateLimits, Scope, TooOften};
 
 /// What requests are let in by.
@@ -65,7 +65,7 @@ impl Need {
 }
 
 /// Puts the need before these routes.
-pub(super) fn guard(need: Need, routes: OpenApiRouter<AppState>) -> OpenApiRouter<AppState> {
+pub(super) fn guard(need: Need, routes: OpenApiRouter<Serving>) -> OpenApiRouter<Serving> {
     routes.route_layer(middleware::from_fn_with_state(need, check))
 }
 

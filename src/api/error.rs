@@ -35,6 +35,9 @@ pub enum ApiError {
     /// 405: the route exists, the method does not.
     #[error("this route does not take that method")]
     MethodNotAllowed,
+    /// 409: it cannot be done as things stand.
+    #[error("{0}")]
+    Conflict(String),
     /// 408: the body came too slowly.
     #[error("the body came too slowly, see --body-timeout-ms; send it again")]
     TooSlow,
@@ -123,6 +126,7 @@ impl ApiError {
             Self::Overloaded { .. } => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
             Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Self::NotReady(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
             Self::DeadlineExceeded => (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"),
         }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, AppState, Problem};
+use super::{ApiError, AppState, Problem, Serving};
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 

@@ -15,15 +15,10 @@ mod photos;
 mod predict;
 mod products;
 mod rank;
+mod state;
 mod v2;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
 use axum::{
     Json, Router,
@@ -50,86 +45,17 @@ use uuid::Uuid;
 pub use admission::{Admission, cors};
 pub use error::{ApiError, Problem};
 pub use photos::PhotoFetcher;
+pub use state::{AppState, OpenModels, ReloadError, Serving};
 
 use self::admission::{Need, guard};
 use crate::{
     access::Scope,
-    catalogue::Catalogue,
-    inference::{Inference, Model},
-    intake::{Intake, MAX_PHOTOS},
+    intake::MAX_PHOTOS,
     web::{self, PageLimits},
 };
 
 /// The header that carries a request's id in and out.
 pub const REQUEST_ID: &str = "x-request-id";
-
-/// What every handler may use.
-#[derive(Clone)]
-pub struct AppState(Arc<Parts>);
-
-struct Parts {
-    inference: Arc<Inference>,
-    intake: Intake,
-    catalogue: Arc<dyn Catalogue>,
-    photos: PhotoFetcher,
-    timeout: Duration,
-    stopping: AtomicBool,
-}
-
-impl AppState {
-    pub fn new(
-        inference: Arc<Inference>,
-        intake: Intake,
-        catalogue: Arc<dyn Catalogue>,
-        photos: PhotoFetcher,
-        timeout: Duration,
-    ) -> Self {
-        let stopping = AtomicBool::new(false);
-        Self(Arc::new(Parts { inference, intake, catalogue, photos, timeout, stopping }))
-    }
-
-    /// From now on readiness is refused, so that no new work is sent here.
-    pub fn stop(&self) {
-        self.0.stopping.store(true, Ordering::Relaxed);
-    }
-
-    fn stopping(&self) -> bool {
-        self.0.stopping.load(Ordering::Relaxed)
-    }
-
-    fn inference(&self) -> &Inference {
-        &self.0.inference
-    }
-
-    fn intake(&self) -> &Intake {
-        &self.0.intake
-    }
-
-    fn catalogue(&self) -> &dyn Catalogue {
-        self.0.catalogue.as_ref()
-    }
-
-    fn shared_catalogue(&self) -> Arc<dyn Catalogue> {
-        Arc::clone(&self.0.catalogue)
-    }
-
-    fn photos(&self) -> &PhotoFetcher {
-        &self.0.photos
-    }
-
-    fn timeout(&self) -> Duration {
-        self.0.timeout
-    }
-
-    fn deadline(&self) -> Instant {
-        Instant::now() + self.0.timeout
-    }
-
-    /// The `model` part of an answer.
-    fn model_info(&self, model: Model) -> ModelInfo {
-        ModelInfo { name: model.name().into(), version: self.inference().manifest().version.clone() }
-    }
-}
 
 /// Which model answered.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
@@ -178,7 +104,7 @@ impl Modify for ApiKey {
     }
 }
 
-fn routes() -> OpenApiRouter<AppState> {
+fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::with_openapi(Description::openapi())
         .merge(guard(Need::Scope(Scope::Predict), predict::routes()))
         .merge(guard(Need::Scope(Scope::Predict), older::routes()))
@@ -207,14 +133,16 @@ pub struct Gate {
 }
 
 /// The whole service, ready to be served.
-pub fn router(state: AppState, gate: Gate) -> Router {
+pub fn router(serving: Serving, gate: Gate) -> Router {
     let (router, openapi) = routes().split_for_parts();
-    let page_limits =
-        PageLimits { max_photo_bytes: state.intake().photo_limits().max_bytes, max_photos: MAX_PHOTOS };
+    let page_limits = PageLimits {
+        max_photo_bytes: serving.current().intake().photo_limits().max_bytes,
+        max_photos: MAX_PHOTOS,
+    };
     let id = HeaderName::from_static(REQUEST_ID);
     let spec = openapi.clone();
     router
-        .with_state(state)
+        .with_state(serving)
         .route("/openapi.json", get(|| async move { Json(spec) }))
         .merge(SwaggerUi::new("/docs").url("/docs/openapi.json", openapi))
         .merge(web::router(page_limits))

@@ -10,7 +10,7 @@ use axum::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, AppState, Problem, REQUEST_ID};
+use super::{ApiError, AppState, Problem, REQUEST_ID, Serving};
 use crate::{
     inference::Model,
     telemetry::{
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 

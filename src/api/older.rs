@@ -12,13 +12,13 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    ApiError, AppState, Problem,
+    ApiError, AppState, Problem, Serving,
     body::{MAX_DESCRIPTION, check_length, content_type},
     form::{self, form_error},
 };
 use crate::{inference::CategoryProbability, telemetry::metrics};
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
         .routes(routes!(predict_image))
         .routes(routes!(predict_text))

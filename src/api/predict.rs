@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    ApiError, AppState, ModelInfo, Problem,
+    ApiError, AppState, ModelInfo, Problem, Serving,
     body::{ApiJson, MAX_DESCRIPTION, MAX_TITLE, check_length, content_type},
     form::{self, form_error},
     photos::PhotoSource,
@@ -26,7 +26,7 @@ const DEFAULT_TOP_K: usize = 5;
 /// Listings in one batch, at most.
 const MAX_BATCH: usize = 64;
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new().routes(routes!(predict_category)).routes(routes!(predict_category_batch))
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Precision;
+use super::{Precision, SelfTest};
 
 /// The only manifest layout this build reads. A change that an older reader would misunderstand raises it.
 pub const FORMAT: u32 = 2;
@@ -29,6 +29,9 @@ pub struct Manifest {
     pub currency: String,
     /// The WordPiece vocabulary and its rules, `tokenizer.json`.
     pub tokenizer: FileEntry,
+    /// What the models are asked before they serve; none in a folder from before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_test: Option<SelfTest>,
     /// The three models.
     pub models: Models,
 }
@@ -93,6 +96,9 @@ pub struct Variant {
     pub temperature: f32,
     /// Confidence under which a person should look: above it the validation split is 95 % right.
     pub review_threshold: f32,
+    /// What this file said of [`Manifest::self_test`] where it was exported: `logits`, one for each category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_test_logits: Option<Vec<f32>>,
     /// Measured on the test split through ONNX Runtime.
     pub metrics: Metrics,
 }

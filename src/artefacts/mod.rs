@@ -2,6 +2,7 @@
 
 mod manifest;
 mod precision;
+mod self_test;
 
 use std::{
     fs::File,
@@ -15,6 +16,7 @@ pub use manifest::{
     FORMAT, FileEntry, ImageInput, Manifest, Metrics, ModelEntry, Models, Subcategory, TextInput, Variant,
 };
 pub use precision::{Precision, PrecisionChoice};
+pub use self_test::SelfTest;
 
 /// Name of the manifest inside the artefact folder.
 pub const MANIFEST: &str = "manifest.json";

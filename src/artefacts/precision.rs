@@ -96,6 +96,7 @@ mod tests {
             file: FileEntry { file: precision.name().into(), sha256: String::new() },
             temperature: 1.0,
             review_threshold: 1.0,
+            self_test_logits: None,
             metrics: Metrics { top1: 0.0, top3: 0.0, macro_f1: 0.0, ece: 0.0 },
         };
         let variants = precisions.iter().map(variant).collect();

@@ -7,6 +7,7 @@ mod pool;
 mod prediction;
 mod queue;
 mod runtime;
+mod self_test;
 mod session;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    artefacts::{Artefacts, MANIFEST, Manifest, ModelEntry, PrecisionChoice, Variant},
+    artefacts::{Artefacts, MANIFEST, Manifest, ModelEntry, PrecisionChoice, SelfTest, Variant},
     preprocess::{Letterbox, PhotoTensor, TextEncoder, TextEncoderError, Tokens},
 };
 
@@ -94,6 +95,10 @@ pub enum StartError {
     #[error("{file} is not the model the manifest describes: {reason}; export the models again")]
     Shape { file: String, reason: String },
     #[error(
+        "{file} does not pass its self-test: {reason}; use the ONNX Runtime and the processor it was made for, or export the models again here"
+    )]
+    SelfTest { file: String, reason: String },
+    #[error(
         "--precision {asked} was demanded, but the manifest has the {model} model only as {present}; `marketrank-train quantize` makes int8, or use --precision auto"
     )]
     Precision { asked: &'static str, model: &'static str, present: String },
@@ -125,8 +130,8 @@ pub enum InferenceError {
 }
 
 impl Inference {
-    /// Opens the three models, checks them against the manifest and runs each once, so that the first request is as fast
-    /// as the tenth.
+    /// Opens the three models, checks them against the manifest, asks each about the manifest's stored listing and runs it
+    /// once at least, so that the first request is as fast as the tenth.
     pub fn start(
         artefacts: &Artefacts,
         runtime: &Runtime,
@@ -138,6 +143,14 @@ impl Inference {
             let reason = "the combined model has no image or no text input".into();
             return Err(StartError::Shape { file: MANIFEST.into(), reason });
         };
+        let letterbox = Letterbox::new(image_input);
+        let text_encoder = TextEncoder::from_file(&artefacts.path(&manifest.tokenizer), text_input)?;
+        let self_test = manifest
+            .self_test
+            .as_ref()
+            .map(|listing| self_test::example(listing, letterbox, &text_encoder))
+            .transpose()
+            .map_err(|reason| StartError::SelfTest { file: MANIFEST.into(), reason })?;
         let served = |model| -> Result<Served, StartError> {
             let entry = manifest.model(model);
             let variant =
@@ -146,9 +159,16 @@ impl Inference {
                     model: model.name(),
                     present: entry.precisions(),
                 })?;
-            let sessions = (0..options.workers.max(1))
+            let mut sessions = (0..options.workers.max(1))
                 .map(|_| ModelSession::open(runtime, artefacts, entry, variant, options.threads))
-                .collect::<Result<_, _>>()?;
+                .collect::<Result<Vec<_>, _>>()?;
+            if let (Some(example), Some(expected)) = (&self_test, &variant.self_test_logits) {
+                let refused = |reason| StartError::SelfTest { file: variant.file.file.clone(), reason };
+                sessions
+                    .iter_mut()
+                    .try_for_each(|session| self_test::check(session, example, expected))
+                    .map_err(refused)?;
+            }
             let InferenceOptions { max_batch, batch_wait, queue, max_wait, .. } = options;
             let (max_batch, capacity) = (max_batch.max(1), queue.max(1));
             let pool =
@@ -156,8 +176,8 @@ impl Inference {
             Ok(Served { variant: variant.clone(), pool })
         };
         Ok(Self {
-            letterbox: Letterbox::new(image_input),
-            text_encoder: TextEncoder::from_file(&artefacts.path(&manifest.tokenizer), text_input)?,
+            letterbox,
+            text_encoder,
             image: served(Model::Image)?,
             text: served(Model::Text)?,
             combined: served(Model::Combined)?,
@@ -238,6 +258,11 @@ impl Inference {
     ) -> Result<Vec<Outputs>, InferenceError> {
         let admission = self.admit(model, examples.len())?;
         self.served(model).pool.run(admission, examples, deadline).await
+    }
+
+    /// A stored listing as the models read it, to be run by [`run`](Self::run). The error says what is wrong with it.
+    pub fn self_test_example(&self, listing: &SelfTest) -> Result<Example, String> {
+        self_test::example(listing, self.letterbox, &self.text_encoder)
     }
 
     /// What the answer means for the listing's category and price, `top_k` categories named.

@@ -93,7 +93,7 @@ fn price_band(currency: &str, inferred: &Inferred) -> Option<PriceBand> {
 }
 
 /// Probabilities of logits at a temperature; the largest is subtracted first, so nothing overflows.
-fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
+pub(super) fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let exponentials: Vec<f32> = logits.iter().map(|x| ((x - largest) / temperature).exp()).collect();
     let total: f32 = exponentials.iter().sum();

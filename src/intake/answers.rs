@@ -60,6 +60,11 @@ impl Answers {
         Self((bytes > 0).then(|| Cache::with_weighter((bytes / USUAL).max(1) as usize, bytes, Weight)))
     }
 
+    /// Bytes that it may take.
+    pub fn capacity(&self) -> u64 {
+        self.0.as_ref().map_or(0, Cache::capacity)
+    }
+
     /// The answer that is there, or else what `ask` gives. Of equal requests at the same time one asks and the others wait
     /// for its answer; where it fails or gives up, the next one asks.
     pub async fn get_or_ask(

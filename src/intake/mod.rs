@@ -58,6 +58,11 @@ impl Intake {
         Self { answers: Answers::new(bytes), ..self }
     }
 
+    /// The same over other models, with no answer remembered yet.
+    pub fn over(&self, inference: Arc<Inference>) -> Self {
+        Self::new(inference, *self.photo_limits()).with_cache(self.answers.capacity())
+    }
+
     /// What a photo may cost.
     pub fn photo_limits(&self) -> &PhotoLimits {
         self.decoder.limits()

@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Parser;
 use marketrank::{
-    api::{self, AppState, PhotoFetcher},
+    api::{self, AppState, PhotoFetcher, Serving},
     config::{CatalogueConfig, ServeConfig},
     front::{self, Stop, Tls},
     inference::Inference,
@@ -72,7 +72,8 @@ pub fn start(flags: &[&str]) -> SocketAddr {
                 Some(files) => Some(Tls::load(files).await.unwrap()),
                 None => None,
             };
-            let router = api::router(state, gate.clone());
+            let serving = Serving::new(state, Arc::new(|| Ok(Arc::clone(&MODELS))));
+            let router = api::router(serving, gate.clone());
             let _upkeep = upkeep(&config, gate.admission, tls.clone());
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();

@@ -7,6 +7,7 @@ mod overload;
 mod program;
 mod refusal;
 mod reindex;
+mod reload;
 mod settings;
 mod shutdown;
 mod storage;

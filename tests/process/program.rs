@@ -67,7 +67,12 @@ impl Server {
 
     /// As [`Server::start`], with further flags.
     pub fn start_with(data: &Path, flags: &[&str]) -> Self {
-        let mut child = marketrank("serve", &repository("models"), data)
+        Self::start_over(&repository("models"), data, flags)
+    }
+
+    /// As [`Server::start_with`], over the models of another folder.
+    pub fn start_over(models: &Path, data: &Path, flags: &[&str]) -> Self {
+        let mut child = marketrank("serve", models, data)
             .args(["--listen", "127.0.0.1:0"])
             .args(flags)
             .stderr(Stdio::piped())
@@ -86,8 +91,12 @@ impl Server {
     }
 
     pub fn terminate(&self) {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
+        self.signal("TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
     pub fn wait(mut self) -> ExitStatus {

@@ -13,10 +13,10 @@ use axum::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{ApiError, AppState, Problem, body::ApiJson, listing::ProductInput};
+use super::{ApiError, AppState, Problem, Serving, body::ApiJson, listing::ProductInput};
 use crate::catalogue::{Product, ProductId, StoredProduct};
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
         .routes(routes!(put_product, get_product, delete_product))
         .routes(routes!(bulk::post_products, list::list_products))

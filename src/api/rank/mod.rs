@@ -13,14 +13,14 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::request::RankBody;
-use super::{ApiError, AppState, ModelInfo, Problem, body::ApiJson};
+use super::{ApiError, AppState, ModelInfo, Problem, Serving, body::ApiJson};
 use crate::{
     catalogue::{FacetCount, Product, ProductId},
     inference::Model,
     ranking::{Contribution, RankError, Ranked, rank},
 };
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new().routes(routes!(rank_products))
 }
 

@@ -21,18 +21,18 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{answer::InferAnswer, request::InferRequest};
-use super::{ApiError, AppState, Problem, body::read_body};
+use super::{ApiError, AppState, Problem, Serving, body::read_body};
 use crate::{
     artefacts::{ImageInput, Manifest, ModelEntry, TextInput},
     inference::Model,
 };
 
 /// Routes that need no key: a probe has none.
-pub(super) fn probes() -> OpenApiRouter<AppState> {
+pub(super) fn probes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
-pub(super) fn routes() -> OpenApiRouter<AppState> {
+pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
         .routes(routes!(server))
         .routes(routes!(model))

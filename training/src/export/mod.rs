@@ -5,6 +5,7 @@
 
 pub mod folder;
 pub mod measure;
+mod self_test;
 pub mod sources;
 
 use std::{fs, path::PathBuf};
@@ -114,6 +115,7 @@ fn draft(
         embedding_width: sources.trained.embedding_width()?,
         currency: currency(table),
         tokenizer,
+        self_test: None,
         models,
     })
 }

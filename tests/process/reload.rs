@@ -1,0 +1,170 @@
+//! Other models in the place of those that serve.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::blocking::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::program::{Server, linked_models, replace};
+
+/// No answer is remembered, so that every one is the models' own.
+const NO_CACHE: [&str; 4] = ["--cache-mb", "0", "--max-wait-ms", "60000"];
+
+struct Shop {
+    models: TempDir,
+    _data: TempDir,
+    server: Server,
+    client: Client,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let (models, data) = (linked_models(), TempDir::new().unwrap());
+        let server = Server::start_over(models.path(), data.path(), &NO_CACHE);
+        Self { models, _data: data, server, client: client() }
+    }
+
+    fn confidence(&self) -> f64 {
+        confidence(&self.client, &self.server)
+    }
+
+    fn reload(&self) -> (u16, Value) {
+        let response = self.client.post(url(&self.server, "/v1/admin/reload")).send().unwrap();
+        (response.status().as_u16(), response.json().unwrap())
+    }
+
+    /// Refused for this reason, and nothing has changed.
+    #[track_caller]
+    fn assert_stays_as_it_is(&self, before: f64, reason: &[&str]) {
+        let (status, problem) = self.reload();
+        assert_eq!(status, 409, "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        reason.iter().for_each(|part| assert!(detail.contains(part), "{detail}"));
+        assert_eq!(self.confidence(), before);
+        assert_eq!(self.client.get(url(&self.server, "/health/ready")).send().unwrap().status(), 200);
+    }
+}
+
+fn client() -> Client {
+    Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().unwrap()
+}
+
+fn url(server: &Server, route: &str) -> String {
+    format!("http://{}{route}", server.address)
+}
+
+fn confidence(client: &Client, server: &Server) -> f64 {
+    let listing = json!({"title": "Raleigh road bike"});
+    let response = client.post(url(server, "/v1/predict-category")).json(&listing).send().unwrap();
+    assert_eq!(response.status(), 200);
+    response.json::<Value>().unwrap()["confidence"].as_f64().unwrap()
+}
+
+/// Changes the manifest of a folder of models.
+fn change(models: &Path, change: impl FnOnce(&mut Value)) {
+    let mut manifest: Value =
+        serde_json::from_slice(&std::fs::read(models.join("manifest.json")).unwrap()).unwrap();
+    change(&mut manifest);
+    replace(models, "manifest.json", manifest.to_string().as_bytes());
+}
+
+/// Every text model's temperature: a hotter one is less sure of the same answer.
+fn make_hotter(manifest: &mut Value) {
+    for variant in manifest["models"]["text"]["variants"].as_array_mut().unwrap() {
+        variant["temperature"] = json!(10.0);
+    }
+}
+
+#[test]
+fn models_reloaded_under_load_answer_every_request_as_the_old_or_as_the_new_ones() {
+    let shop = Shop::open();
+    let before = shop.confidence();
+    let done = Arc::new(AtomicBool::new(false));
+    let answers: Vec<Vec<f64>> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let client = client();
+                    let mut answers = vec![confidence(&client, &shop.server)];
+                    while !done.load(Ordering::Relaxed) {
+                        answers.push(confidence(&client, &shop.server));
+                    }
+                    answers
+                })
+            })
+            .collect();
+        thread::sleep(Duration::from_millis(200));
+        change(shop.models.path(), make_hotter);
+        let (status, reloaded) = shop.reload();
+        assert_eq!(status, 200, "{reloaded}");
+        assert_eq!(reloaded["models"].as_array().unwrap().len(), 3);
+        thread::sleep(Duration::from_millis(200));
+        done.store(true, Ordering::Relaxed);
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    let after = shop.confidence();
+    assert!(after < before / 2.0, "{before} {after}");
+    for answers in answers {
+        assert_eq!((answers.first(), answers.last()), (Some(&before), Some(&after)));
+        assert!(answers.iter().all(|answer| [before, after].contains(answer)), "{answers:?}");
+        assert!(
+            answers.is_sorted_by(|a, b| a >= b),
+            "the old models answered after the new ones: {answers:?}"
+        );
+    }
+}
+
+#[test]
+fn a_hangup_reads_the_models_anew() {
+    let shop = Shop::open();
+    let before = shop.confidence();
+    change(shop.models.path(), make_hotter);
+    shop.server.signal("HUP");
+    let patience = Instant::now() + Duration::from_secs(120);
+    while shop.confidence() == before {
+        assert!(Instant::now() < patience, "the models from before still answer");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn models_that_fail_their_self_test_do_not_take_the_place_of_those_that_pass() {
+    let shop = Shop::open();
+    let before = shop.confidence();
+    change(shop.models.path(), |manifest| {
+        make_hotter(manifest);
+        for variant in manifest["models"]["image"]["variants"].as_array_mut().unwrap() {
+            variant["self_test_logits"].as_array_mut().unwrap().rotate_right(1);
+        }
+    });
+    shop.assert_stays_as_it_is(before, &["image", "self-test"]);
+}
+
+#[test]
+fn models_whose_files_are_torn_do_not_take_the_place_of_whole_ones() {
+    let shop = Shop::open();
+    let before = shop.confidence();
+    let half = std::fs::read(shop.models.path().join("text.int8.onnx")).unwrap();
+    replace(shop.models.path(), "text.int8.onnx", &half[..half.len() / 2]);
+    shop.assert_stays_as_it_is(before, &["text.int8.onnx", "altered"]);
+}
+
+#[test]
+fn models_of_another_embedding_space_are_refused_by_name() {
+    let shop = Shop::open();
+    let before = shop.confidence();
+    change(shop.models.path(), |manifest| {
+        make_hotter(manifest);
+        manifest["version"] = json!("another-space");
+    });
+    shop.assert_stays_as_it_is(before, &["another-space", "reindex"]);
+}
