@@ -46,15 +46,15 @@ impl ImageBackbone<'_> {
         match self {
             Self::ResNet50(weights) => {
                 let image = image_input::image_input(g, image_input::IMAGENET);
-                let resnet50::ResNet50 { layers: [_, _, third, _], features } =
+                let resnet50::ResNet50 { layers: [_, _, third, maps], features } =
                     resnet50::resnet50(g, weights, &image)?;
-                Ok(PhotoFeatures { last: features, middle: g.global_average_pool(&third) })
+                Ok(PhotoFeatures { maps, last: features, middle: g.global_average_pool(&third) })
             }
             Self::EfficientNetLite2(weights) => {
                 let image = image_input::image_input(g, image_input::EFFICIENTNET_LITE);
-                let efficientnet::EfficientNetLite2 { middle, features } =
+                let efficientnet::EfficientNetLite2 { middle, maps, features } =
                     efficientnet::efficientnet_lite2(g, weights, &image)?;
-                Ok(PhotoFeatures { last: features, middle })
+                Ok(PhotoFeatures { maps, last: features, middle })
             }
         }
     }
@@ -62,7 +62,9 @@ impl ImageBackbone<'_> {
 
 /// What a photo network gives.
 pub(super) struct PhotoFeatures {
-    /// The pooled last maps: what is in the photo. [batch, [`ImageBackbone::features`]]
+    /// The last maps: what is where in the photo. [batch, [`ImageBackbone::features`], rows, columns]
+    pub maps: Value<f32>,
+    /// Their means: what is in the photo. [batch, [`ImageBackbone::features`]]
     pub last: Value<f32>,
     /// The pooled maps half-way up, below everything that is fine-tuned: what the photo looks like.
     /// [batch, [`ImageBackbone::middle_features`]]
@@ -126,7 +128,7 @@ pub fn write_image_backbone(
     arithmetic: impl Into<Arithmetic>,
 ) -> Result<Vec<u8>, OnnxError> {
     let mut g = GraphBuilder::new(image.name(), arithmetic);
-    let PhotoFeatures { last, middle } = image.emit(&mut g)?;
+    let PhotoFeatures { last, middle, .. } = image.emit(&mut g)?;
     g.output("features", &last, &[Dim::Named("batch"), Dim::Fixed(image.features())]);
     g.output("middle_features", &middle, &[Dim::Named("batch"), Dim::Fixed(image.middle_features())]);
     g.finish()

@@ -44,7 +44,9 @@ const STAGES: [Stage; 7] = [
 pub struct EfficientNetLite2 {
     /// The mean over positions of the maps before block [`FIRST_UPPER_BLOCK`]: [batch, 208].
     pub middle: Value<f32>,
-    /// The mean over positions of the last maps: [batch, 1280].
+    /// The last maps: [batch, 1280, height / 32, width / 32].
+    pub maps: Value<f32>,
+    /// Their mean over positions: [batch, 1280].
     pub features: Value<f32>,
 }
 
@@ -61,8 +63,9 @@ pub fn efficientnet_lite2(
     let middle = g.global_average_pool(&half_way.0);
     let mut emitter = Emitter { g, weights };
     let (x, channels) = emitter.blocks(FIRST_UPPER_BLOCK..usize::MAX, half_way)?;
-    let x = emitter.activated(convolution(channels, FEATURES, 1, 1), "_conv_head", "_bn1", &x)?;
-    Ok(EfficientNetLite2 { middle, features: g.global_average_pool(&x) })
+    let maps = emitter.activated(convolution(channels, FEATURES, 1, 1), "_conv_head", "_bn1", &x)?;
+    let features = g.global_average_pool(&maps);
+    Ok(EfficientNetLite2 { middle, maps, features })
 }
 
 /// Emits the stem and the first `blocks` blocks: normalised image [batch, 3, height, width] -> [batch, channels,

@@ -11,6 +11,7 @@
 //! | `subcategory_logits` | float32 [batch, S] | out | out | out |
 //! | `embedding` | float32 [batch, D], L2 norm 1 | out | out | out |
 //! | `log_price` | float32 [batch, 3], ordered 10, 50, 90 % quantiles | | out | out |
+//! | `activation` | float32 [batch, C, rows, columns] | maybe | | maybe |
 //!
 //! # Heads: what training must provide
 //! One state dict for text and one for photos. `T` is the width of the BERT, `I` that of the photo network (2048 for
@@ -38,6 +39,9 @@
 //!   and a photo finds photos by what they look like too.
 //! - The combined model adds both: logits of the text and, times [`PhotoWeights::class`], of the photo; the price is the
 //!   text's; the embedding is the text's and, times [`PhotoWeights::embedding`], the photo's, made L2 norm 1.
+//! - `activation` is a class activation map for each category (Zhou et al. 2016): what each cell of the photo network's last
+//!   maps adds to the logit. Its mean over the cells and the bias of `heads` are the photo's logit, because pooling is a mean
+//!   and `heads` one linear layer; where it has more layers than one, no such sum exists and the model has no such output.
 
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +110,8 @@ struct TextPart {
 struct PhotoPart {
     /// [batch, C + S]
     classes: Value<f32>,
+    /// What the logits are the mean of.
+    cells: Option<Cells>,
     /// [batch, K], L2 norm 1.
     topic: Value<f32>,
     /// K
@@ -114,6 +120,14 @@ struct PhotoPart {
     appearance: Value<f32>,
     /// A
     appearance_width: usize,
+}
+
+/// A photo before it was pooled, and what each cell of it counts.
+struct Cells {
+    /// [batch, I, rows, columns]
+    maps: Value<f32>,
+    /// The only layer of the photo's `heads`: [I, C + S].
+    weight: Value<f32>,
 }
 
 /// `image.onnx`.
@@ -132,6 +146,10 @@ pub fn write_image_model(
     output_classes(&mut g, labels, &photo.classes);
     let embedding = photo.embedding(&mut g, labels);
     output_embedding(&mut g, &embedding, labels.classes() + photo.width + photo.appearance_width);
+    if let Some(cells) = &photo.cells {
+        let activation = cells.activation(&mut g, labels);
+        output_activation(&mut g, labels, &activation);
+    }
     g.finish()
 }
 
@@ -183,6 +201,12 @@ pub fn write_combined_model(
     output_price(&mut g, &text.price);
     let embedding = g.l2_normalise(&embedding);
     output_embedding(&mut g, &embedding, labels.classes() + photo.width + photo.appearance_width);
+    if let Some(cells) = &photo.cells {
+        let activation = cells.activation(&mut g, labels);
+        let weight = g.scalar(weights.class);
+        let activation = g.mul(&activation, &weight);
+        output_activation(&mut g, labels, &activation);
+    }
     g.finish()
 }
 
@@ -197,12 +221,17 @@ fn photo_part(
     let project = Mlp::read(heads, "projection", last + middle)?;
     let look = Mlp::read(heads, "appearance", middle)?;
     let features = image.emit(g)?;
-    let classes = classify.emit(g, &features.last);
+    let (classes, weights) = classify.emit_with_weights(g, &features.last);
+    let cells = match weights.as_slice() {
+        [weight] => Some(Cells { maps: features.maps, weight: weight.clone() }),
+        _ => None,
+    };
     let both = g.concat(&[&features.last, &features.middle]);
     let topic = project.emit(g, &both);
     let appearance = look.emit(g, &features.middle);
     Ok(PhotoPart {
         classes,
+        cells,
         topic: g.l2_normalise(&topic),
         width: project.outputs(),
         appearance: g.l2_normalise(&appearance),
@@ -264,6 +293,14 @@ impl PhotoPart {
     }
 }
 
+impl Cells {
+    /// What each cell adds to each category's logit: [batch, C, rows, columns].
+    fn activation(&self, g: &mut GraphBuilder, labels: LabelCounts) -> Value<f32> {
+        let weight = g.slice(&self.weight, 1, 0, labels.categories as i64);
+        g.dense_at_each_position(&self.maps, &weight)
+    }
+}
+
 /// Parts of L2 norm 1 beside each other, with these shares in the squared norm.
 fn shared(g: &mut GraphBuilder, parts: [(&Value<f32>, f32); 2]) -> Value<f32> {
     let [first, second] = parts.map(|(part, share)| {
@@ -293,6 +330,12 @@ fn output_classes(g: &mut GraphBuilder, labels: LabelCounts, classes: &Value<f32
 
 fn output_embedding(g: &mut GraphBuilder, embedding: &Value<f32>, width: usize) {
     g.output("embedding", embedding, &[Dim::Named("batch"), Dim::Fixed(width)]);
+}
+
+fn output_activation(g: &mut GraphBuilder, labels: LabelCounts, activation: &Value<f32>) {
+    let shape =
+        [Dim::Named("batch"), Dim::Fixed(labels.categories), Dim::Named("rows"), Dim::Named("columns")];
+    g.output("activation", activation, &shape);
 }
 
 fn output_price(g: &mut GraphBuilder, raw: &Value<f32>) {

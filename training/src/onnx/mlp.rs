@@ -56,7 +56,13 @@ impl<'a> Mlp<'a> {
 
     /// `x` [batch, inputs] -> [batch, outputs].
     pub fn emit(&self, g: &mut GraphBuilder, x: &Value<f32>) -> Value<f32> {
+        self.emit_with_weights(g, x).0
+    }
+
+    /// The same, and the weight [in, out] of each layer.
+    pub fn emit_with_weights(&self, g: &mut GraphBuilder, x: &Value<f32>) -> (Value<f32>, Vec<Value<f32>>) {
         let mut x = x.clone();
+        let mut weights = Vec::with_capacity(self.layers.len());
         for (index, (weight, bias)) in self.layers.iter().enumerate() {
             if index > 0 {
                 x = g.relu(&x);
@@ -64,7 +70,8 @@ impl<'a> Mlp<'a> {
             let weight = g.weight(&format!("{}.{index}.weight", self.prefix), weight);
             let bias = g.weight(&format!("{}.{index}.bias", self.prefix), bias);
             x = g.dense(&x, &weight, &bias);
+            weights.push(weight);
         }
-        x
+        (x, weights)
     }
 }

@@ -129,6 +129,14 @@ impl GraphBuilder {
         self.node("Flatten").input(&pooled).emit()
     }
 
+    /// `weight` [channels, outputs] applied at each position: [batch, channels, height, width] -> [batch, outputs, height,
+    /// width].
+    pub fn dense_at_each_position(&mut self, maps: &Value<f32>, weight: &Value<f32>) -> Value<f32> {
+        let kernels = self.transpose(weight, &[1, 0]);
+        let kernels = self.unsqueeze(&kernels, &[2, 3]);
+        self.node("Conv").input(maps).input(&kernels).ints("kernel_shape", &[1, 1]).emit()
+    }
+
     /// The rows of a table [rows, width] at `indices` [...] -> float32 [..., width].
     pub fn gather_rows(&mut self, table: &Table, indices: &Value<i64>) -> Value<f32> {
         match table {

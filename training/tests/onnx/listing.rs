@@ -43,8 +43,13 @@ fn text_inputs() -> Vec<(&'static str, SessionInputValue<'static>)> {
 }
 
 fn photo_input() -> (&'static str, SessionInputValue<'static>) {
-    let pixels: Vec<u8> = formula::uniform("photo", 32 * 32 * 3).map(|u| (u * 255.0 + 127.5) as u8).collect();
-    ("image", tensor(&[1, 32, 32, 3], &pixels))
+    photo_of(32, 32)
+}
+
+fn photo_of(height: usize, width: usize) -> (&'static str, SessionInputValue<'static>) {
+    let values = formula::uniform("photo", height * width * 3);
+    let pixels: Vec<u8> = values.map(|u| (u * 255.0 + 127.5) as u8).collect();
+    ("image", tensor(&[1, height, width, 3], &pixels))
 }
 
 fn pooled_text() -> Vec<f32> {
@@ -157,6 +162,7 @@ fn the_image_model_keeps_the_contract() {
         "logits: Tensor<f32>(batch, 2)",
         "subcategory_logits: Tensor<f32>(batch, 3)",
         "embedding: Tensor<f32>(batch, 13)",
+        "activation: Tensor<f32>(batch, 2, rows, columns)",
     ];
     assert_eq!(runtime.signature(), expected);
     assert_eq!(runtime.metadata("image_backbone").as_deref(), Some("resnet50"));
@@ -189,6 +195,7 @@ fn the_combined_model_keeps_the_contract() {
         "subcategory_logits: Tensor<f32>(batch, 3)",
         "log_price: Tensor<f32>(batch, 3)",
         "embedding: Tensor<f32>(batch, 13)",
+        "activation: Tensor<f32>(batch, 2, rows, columns)",
     ];
     assert_eq!(Runtime::load(&model).signature(), expected);
 }
@@ -243,6 +250,38 @@ fn the_combined_model_adds_the_photo_to_the_text_at_its_weights() {
     let of_text = text_embedding(&by_text, &dense(&text, "projection.0", &pooled_text()));
     let of_photo = photo_embedding(&photo, &features);
     assert_close(&outputs["embedding"].data, &unit(&sum(&of_text, &times(&of_photo, 0.5))));
+}
+
+#[test]
+fn the_mean_of_an_activation_over_the_cells_and_the_bias_are_the_logit() {
+    let heads = image_heads();
+    let model = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap();
+    let outputs = Runtime::load(&model).run(vec![photo_of(64, 96)]);
+    let activation = &outputs["activation"];
+    assert_eq!(activation.shape, [1, 2, 2, 3]);
+    let means: Vec<f32> = activation.data.chunks(6).map(|cells| cells.iter().sum::<f32>() / 6.0).collect();
+    let bias = &heads.get("heads.0.bias").unwrap().data;
+    assert_close(&outputs["logits"].data, &sum(&means, bias));
+}
+
+#[test]
+fn in_the_combined_model_an_activation_counts_as_the_photo_does() {
+    let of_photo = write_image_model(LABELS, image(), &image_heads(), Precision::Float32).unwrap();
+    let of_photo = Runtime::load(&of_photo).run(vec![photo_of(64, 96)]).remove("activation").unwrap();
+    let model = write_combined(6, PhotoWeights { class: 0.25, embedding: 0.5 }, Precision::Float32).unwrap();
+    let mut inputs = text_inputs();
+    inputs.push(photo_of(64, 96));
+    let outputs = Runtime::load(&model).run(inputs);
+    assert_close(&outputs["activation"].data, &times(&of_photo.data, 0.25));
+}
+
+#[test]
+fn heads_of_two_layers_give_no_activation() {
+    let mut heads = image_heads();
+    insert_dense(&mut heads, "heads", 0, [PHOTO, 4]);
+    insert_dense(&mut heads, "heads", 1, [4, CLASSES]);
+    let model = write_image_model(LABELS, image(), &heads, Precision::Float32).unwrap();
+    assert!(!Runtime::load(&model).run(vec![photo_input()]).contains_key("activation"));
 }
 
 #[test]
