@@ -68,7 +68,7 @@ fn main() -> anyhow::Result<()> {
             let detail = if cli.full_size { Detail::Full } else { Detail::Side(letterbox.side()) };
             Box::new(move |bytes| {
                 let photo = decode_photo(bytes, &PhotoLimits::default(), detail)?;
-                Ok(Example { photo: Some(letterbox.apply(&photo)), tokens: None })
+                Ok(Example { photo: Some(letterbox.apply(&photo)), ..Example::default() })
             })
         }
         What::Texts => {
@@ -76,7 +76,7 @@ fn main() -> anyhow::Result<()> {
             let encoder = TextEncoder::from_file(&artefacts.path(&artefacts.manifest().tokenizer), input)?;
             Box::new(move |bytes| {
                 let tokens = encoder.encode(std::str::from_utf8(bytes)?, "")?;
-                Ok(Example { photo: None, tokens: Some(tokens) })
+                Ok(Example { tokens: Some(tokens), ..Example::default() })
             })
         }
     };

@@ -160,7 +160,10 @@ async fn times(
 }
 
 async fn embed(intake: &Intake, words: &str) -> anyhow::Result<Vec<f32>> {
-    Ok(intake.understand(words, "", Vec::new(), Instant::now() + Duration::from_secs(60)).await?.embedding())
+    Ok(intake
+        .understand(words, "", Vec::new(), false, Instant::now() + Duration::from_secs(60))
+        .await?
+        .embedding())
 }
 
 /// Share of the exact nearest products that the index finds, over queries that are perturbed listings.

@@ -148,7 +148,7 @@ async fn predict(state: &AppState, text: &str, photos: Vec<Bytes>) -> Result<Jso
         return Err(ApiError::unusable("text", "it is blank"));
     }
     let deadline = state.deadline();
-    let understood = state.intake().understand("", text, photos, deadline).await;
+    let understood = state.intake().understand("", text, photos, false, deadline).await;
     let inferred = understood.map_err(|error| error.at(|_| "image".into()))?;
     let prediction = state.inference().predict(&inferred, usize::MAX);
     metrics::prediction(prediction.model, &prediction.category, prediction.confidence);

@@ -16,7 +16,7 @@ use super::{
     photos::PhotoSource,
 };
 use crate::{
-    inference::{CategoryProbability, Prediction, PriceBand},
+    inference::{CategoryProbability, HeatMap, Prediction, PriceBand},
     intake::MAX_PHOTOS,
     telemetry::metrics,
 };
@@ -46,6 +46,9 @@ struct PredictRequest {
     /// How many categories to name, best first.
     #[schema(minimum = 1, maximum = 100, default = 5)]
     top_k: Option<usize>,
+    /// Whether to say where in the photos the category was found.
+    #[serde(default)]
+    activation: bool,
 }
 
 /// The same listing as a form.
@@ -55,6 +58,7 @@ struct PredictForm {
     title: Option<String>,
     description: Option<String>,
     top_k: Option<usize>,
+    activation: Option<bool>,
     /// Photo files; repeat the field for more, at most 8.
     #[schema(value_type = Vec<String>, format = Binary)]
     image: Vec<String>,
@@ -67,6 +71,7 @@ pub(super) struct Listing {
     description: String,
     photos: Vec<Bytes>,
     top_k: Option<usize>,
+    activation: bool,
 }
 
 /// The predicted category of one listing.
@@ -84,7 +89,32 @@ struct PredictResponse {
     /// Where the price is expected; absent when only photos were given.
     #[serde(skip_serializing_if = "Option::is_none")]
     price: Option<PriceRange>,
+    /// Where the category was found in each photo, in the order of the photos; absent unless asked for, and where there are
+    /// no photos or the model cannot say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    activation: Option<Vec<ActivationMap>>,
     model: ModelInfo,
+}
+
+/// A class activation map (Zhou et al. 2016): a grid to be stretched over the upright photo.
+#[derive(Debug, Serialize, ToSchema)]
+struct ActivationMap {
+    /// Cells from top to bottom.
+    height: usize,
+    /// Cells from left to right.
+    width: usize,
+    /// Row by row from the top, `height` times `width` values: 0 where nothing speaks for `category`; 1 would be what
+    /// speaks most for any category in all the photos.
+    #[schema(example = json!([0.0, 0.25, 1.0, 0.5]))]
+    values: Vec<f32>,
+}
+
+impl From<HeatMap> for ActivationMap {
+    fn from(HeatMap { height, width, values }: HeatMap) -> Self {
+        // Three digits are more than an eye can tell apart.
+        let rounded = values.into_iter().map(|value| (value * 1e3).round() / 1e3);
+        Self { height, width, values: rounded.collect() }
+    }
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -128,7 +158,7 @@ enum BatchResult {
 /// Predict the category of a listing
 ///
 /// With only text the text model answers, with only photos the image model, with both the combined one; several photos
-/// are averaged.
+/// are averaged. With `activation`, the answer also says where in each photo the category was found.
 #[utoipa::path(post, path = "/v1/predict-category", tag = "predict", operation_id = "predictCategory",
     request_body(content((PredictRequest = "application/json"), (PredictForm = "multipart/form-data"))),
     responses(
@@ -186,7 +216,7 @@ async fn predict_category_batch(
 }
 
 async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, ApiError> {
-    let Listing { title, description, photos, top_k } = listing;
+    let Listing { title, description, photos, top_k, activation } = listing;
     check_length("title", &title, MAX_TITLE)?;
     check_length("description", &description, MAX_DESCRIPTION)?;
     let top_k = top_k.unwrap_or(DEFAULT_TOP_K);
@@ -194,8 +224,8 @@ async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, 
         return Err(ApiError::unusable("top_k", format!("it is {top_k}, it must be from 1 to 100")));
     }
     let deadline = state.deadline();
-    let inferred = state.intake().understand(&title, &description, photos, deadline).await?;
-    let Prediction { category, subcategory, confidence, needs_review, predictions, price, model } =
+    let inferred = state.intake().understand(&title, &description, photos, activation, deadline).await?;
+    let Prediction { category, subcategory, confidence, needs_review, predictions, price, model, activation } =
         state.inference().predict(&inferred, top_k);
     metrics::prediction(model, &category, confidence);
     Ok(PredictResponse {
@@ -213,20 +243,21 @@ async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, 
             median,
             high,
         }),
+        activation: activation.map(|photos| photos.into_iter().map(ActivationMap::from).collect()),
         model: state.model_info(model),
     })
 }
 
 /// Decodes or fetches the photos of a JSON request.
 async fn bring_in(state: &AppState, request: PredictRequest) -> Result<Listing, ApiError> {
-    let PredictRequest { title, description, images, top_k } = request;
+    let PredictRequest { title, description, images, top_k, activation } = request;
     check_photo_count(images.len())?;
     let mut photos = Vec::with_capacity(images.len());
     for (index, source) in images.into_iter().enumerate() {
         photos.push(state.photos().bytes(&format!("images[{index}]"), source).await?);
     }
     let (title, description) = (title.unwrap_or_default(), description.unwrap_or_default());
-    Ok(Listing { title, description, photos, top_k })
+    Ok(Listing { title, description, photos, top_k, activation })
 }
 
 /// Reads the multipart form. An unknown field is refused, as in JSON.
@@ -242,12 +273,18 @@ pub(super) async fn read_fields(form: &mut Multipart) -> Result<Listing, ApiErro
                 listing.top_k =
                     Some(top_k.map_err(|_| ApiError::unusable("top_k", format!("{text:?} is no number")))?);
             }
+            "activation" => {
+                let text = field.text().await.map_err(form_error)?;
+                listing.activation = text.trim().parse().map_err(|_| {
+                    ApiError::unusable("activation", format!("{text:?} is neither true nor false"))
+                })?;
+            }
             "image" => {
                 check_photo_count(listing.photos.len() + 1)?;
                 listing.photos.push(field.bytes().await.map_err(form_error)?);
             }
             other => {
-                let known = "title, description, top_k and image";
+                let known = "title, description, top_k, activation and image";
                 return Err(ApiError::unusable(other, format!("the form has no such field; it has {known}")));
             }
         }

@@ -1,6 +1,7 @@
 //! From tensors to answers: one worker thread per ONNX Runtime session, a bounded queue in front of each model, batches
 //! formed from what waits.
 
+mod activation;
 mod admission;
 mod outputs;
 mod pool;
@@ -20,6 +21,7 @@ use crate::{
     preprocess::{Letterbox, PhotoTensor, TextEncoder, TextEncoderError, Tokens},
 };
 
+pub use activation::{Activation, HeatMap};
 pub use admission::Admission;
 pub use outputs::{Outputs, mean_embedding, normalise};
 use pool::{Pool, PoolOptions};
@@ -75,6 +77,8 @@ pub enum Model {
 pub struct ListingTensors {
     pub tokens: Option<Tokens>,
     pub photos: Vec<PhotoTensor>,
+    /// Whether it is asked where in the photos the answer comes from.
+    pub activation: bool,
 }
 
 /// What a model said of a listing: one row of outputs per photo, or one for a text alone.
@@ -238,9 +242,9 @@ impl Inference {
         listing: ListingTensors,
         deadline: Instant,
     ) -> Result<Inferred, InferenceError> {
-        let ListingTensors { tokens, photos } = listing;
+        let ListingTensors { tokens, photos, activation } = listing;
         let model = Model::for_listing(tokens.is_some(), photos.len()).ok_or(InferenceError::Empty)?;
-        let example = |photo| Example { photo, tokens: tokens.clone() };
+        let example = |photo| Example { photo, tokens: tokens.clone(), activation };
         let examples = match model {
             Model::Text => vec![example(None)],
             Model::Image | Model::Combined => photos.into_iter().map(|photo| example(Some(photo))).collect(),
@@ -274,8 +278,10 @@ impl Inference {
 impl Inferred {
     /// Memory that its numbers take.
     pub fn bytes(&self) -> usize {
-        let floats =
-            |row: &Outputs| row.logits.len() + row.subcategory_logits.len() + row.embedding.len() + 3;
+        let floats = |row: &Outputs| {
+            let activation = row.activation.as_ref().map_or(0, Activation::len);
+            row.logits.len() + row.subcategory_logits.len() + row.embedding.len() + 3 + activation
+        };
         self.rows.iter().map(|row| size_of::<Outputs>() + size_of::<f32>() * floats(row)).sum()
     }
 

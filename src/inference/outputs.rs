@@ -1,5 +1,7 @@
 //! One row of a model's outputs, and arithmetic on embeddings.
 
+use super::Activation;
+
 /// What a model says of one example.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outputs {
@@ -11,6 +13,8 @@ pub struct Outputs {
     pub embedding: Vec<f32>,
     /// 10, 50 and 90 % quantiles of the natural logarithm of the price; none from the image model.
     pub log_price: Option<[f32; 3]>,
+    /// Where in the photo the logits come from; none unless the example asks for it and the model gives it.
+    pub activation: Option<Activation>,
 }
 
 /// Scales a vector to L2 norm 1; a zero vector stays zero.

@@ -1,6 +1,6 @@
 //! What outputs mean: calibrated probabilities, a subcategory inside the category, a price band.
 
-use super::{Inferred, Model, Outputs};
+use super::{HeatMap, Inferred, Model, Outputs, activation::heat_maps};
 use crate::artefacts::{Manifest, Variant};
 
 /// The answer to "which category is this listing?".
@@ -18,6 +18,8 @@ pub struct Prediction {
     /// None from photos alone.
     pub price: Option<PriceBand>,
     pub model: Model,
+    /// What speaks for `category` in each photo; none unless the listing asked for it and the model gives it.
+    pub activation: Option<Vec<HeatMap>>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +45,8 @@ impl Prediction {
         ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let label = |index: usize| manifest.categories.get(index).cloned().unwrap_or_default();
 
-        let (category, confidence) =
-            ranked.first().map_or((String::new(), 0.0), |&(index, p)| (label(index), p));
+        let best = ranked.first().copied();
+        let (category, confidence) = best.map_or((String::new(), 0.0), |(index, p)| (label(index), p));
         Self {
             subcategory: subcategory_within(manifest, &category, inferred),
             needs_review: confidence < variant.review_threshold,
@@ -55,6 +57,7 @@ impl Prediction {
                 .collect(),
             price: price_band(&manifest.currency, inferred),
             model: inferred.model,
+            activation: best.and_then(|(index, _)| heat_maps(&inferred.rows, index)),
             category,
             confidence,
         }

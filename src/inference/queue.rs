@@ -117,7 +117,7 @@ mod tests {
     /// A job with a text of this many tokens, and the end that waits for its answer.
     fn job(tokens: usize) -> (Job, oneshot::Receiver<Result<Outputs, InferenceError>>) {
         let (reply, answer) = oneshot::channel();
-        let example = Example { photo: None, tokens: Some(Tokens::from(vec![7; tokens])) };
+        let example = Example { tokens: Some(Tokens::from(vec![7; tokens])), ..Example::default() };
         let now = Instant::now();
         (Job { example, queued: now, deadline: now + SOON, reply }, answer)
     }

@@ -26,7 +26,7 @@ pub(super) fn example(
     let photo = decode_photo(&file, &PhotoLimits::default(), Detail::Side(letterbox.side()))
         .map_err(|error| unusable(error.to_string()))?;
     let tokens = text_encoder.encode(&listing.title, "").map_err(|error| unusable(error.to_string()))?;
-    Ok(Example { photo: Some(letterbox.apply(&photo)), tokens: Some(tokens) })
+    Ok(Example { photo: Some(letterbox.apply(&photo)), tokens: Some(tokens), activation: false })
 }
 
 /// Runs the example and compares the probabilities of the categories: the total variation distance of the two

@@ -5,17 +5,19 @@ use ort::{
     value::{Outlet, Tensor, TensorElementType, TensorRef},
 };
 
-use super::{Outputs, Runtime, StartError};
+use super::{Activation, Outputs, Runtime, StartError};
 use crate::{
     artefacts::{Artefacts, ImageInput, Manifest, ModelEntry, TextInput, Variant},
     preprocess::{PhotoTensor, Tokens},
 };
 
 /// One row of a batch: what the model reads of it must be there.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Example {
     pub photo: Option<PhotoTensor>,
     pub tokens: Option<Tokens>,
+    /// Whether its [`Outputs::activation`] is wanted, where the model gives one.
+    pub activation: bool,
 }
 
 /// An ONNX Runtime session and the shapes the manifest promises for it.
@@ -79,7 +81,7 @@ impl ModelSession {
             inputs.push(("attention_mask", mask.into()));
         }
         let outputs = self.session.run(inputs).map_err(|error| error.to_string())?;
-        read_rows(&outputs, batch.len(), self.widths, self.reads_text)
+        read_rows(&outputs, batch, self.widths, self.reads_text)
     }
 }
 
@@ -88,7 +90,7 @@ fn blank_example(image: Option<ImageInput>, text: Option<TextInput>) -> Example 
         crate::preprocess::Letterbox::new(input)
             .apply(&image::RgbImage::new(input.width.max(1), input.height.max(1)))
     });
-    Example { photo, tokens: text.map(|_| Tokens::blank()) }
+    Example { photo, tokens: text.map(|_| Tokens::blank()), activation: true }
 }
 
 /// The photos as one tensor; a single one is lent as it lies, without a copy.
@@ -128,10 +130,11 @@ fn token_batch(batch: &[Example]) -> Result<(Tensor<i64>, Tensor<i64>), String> 
 
 fn read_rows(
     outputs: &SessionOutputs<'_>,
-    rows: usize,
+    batch: &[Example],
     widths: Widths,
     with_price: bool,
 ) -> Result<Vec<Outputs>, String> {
+    let rows = batch.len();
     let column = |name: &str, width: usize| {
         let value = outputs.get(name).ok_or_else(|| format!("it gave no output {name:?}"))?;
         let (shape, values) = value.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
@@ -148,6 +151,7 @@ fn read_rows(
     };
     let mut embeddings = column("embedding", widths.embedding)?;
     let mut prices = if with_price { Some(column("log_price", 3)?) } else { None };
+    let mut activations = activations(outputs, batch, widths.categories)?.into_iter();
     let next = |rows: &mut Option<std::slice::ChunksExact<'_, f32>>| {
         rows.as_mut().and_then(Iterator::next).unwrap_or_default().to_vec()
     };
@@ -157,8 +161,37 @@ fn read_rows(
             subcategory_logits: next(&mut subcategory_logits),
             embedding: embeddings.next().unwrap_or_default().to_vec(),
             log_price: prices.as_mut().and_then(Iterator::next).and_then(|row| row.try_into().ok()),
+            activation: activations.next().flatten(),
         })
         .collect())
+}
+
+/// The maps of the examples that want them; nothing where none does or the model has no such output.
+fn activations(
+    outputs: &SessionOutputs<'_>,
+    batch: &[Example],
+    categories: usize,
+) -> Result<Vec<Option<Activation>>, String> {
+    let wanted = batch.iter().any(|example| example.activation);
+    let Some(value) = outputs.get("activation").filter(|_| wanted) else { return Ok(Vec::new()) };
+    let (shape, values) = value.try_extract_tensor::<f32>().map_err(|error| error.to_string())?;
+    let size = match **shape {
+        [examples, maps, rows, columns]
+            if (examples, maps) == (batch.len() as i64, categories as i64) && rows > 0 && columns > 0 =>
+        {
+            [rows as usize, columns as usize]
+        }
+        _ => {
+            let expected = format!("[{}, {categories}, rows, columns]", batch.len());
+            return Err(format!("output \"activation\" has shape {shape}, not {expected}"));
+        }
+    };
+    let cut = |(example, maps): (&Example, &[f32])| {
+        let photo = example.photo.as_ref().filter(|_| example.activation)?;
+        Some(Activation::over_photo(maps, size, photo.area()))
+    };
+    let maps = values.chunks_exact(categories * size[0] * size[1]);
+    Ok(batch.iter().zip(maps).map(cut).collect())
 }
 
 /// Compares names, element types and fixed dimensions with the artefact contract. Symbolic dimensions are -1 here.

@@ -29,8 +29,8 @@ const USUAL: u64 = 2_048;
 pub(super) struct Content([u8; 32]);
 
 impl Content {
-    pub fn of(title: &str, description: &str, photos: &[Bytes]) -> Self {
-        let mut hash = Sha256::new();
+    pub fn of(title: &str, description: &str, photos: &[Bytes], activation: bool) -> Self {
+        let mut hash = Sha256::new_with_prefix([u8::from(activation)]);
         let parts =
             [title.as_bytes(), description.as_bytes()].into_iter().chain(photos.iter().map(|p| &p[..]));
         for part in parts {
@@ -106,12 +106,13 @@ mod tests {
             subcategory_logits: vec![],
             embedding: vec![1.0],
             log_price: None,
+            activation: None,
         };
         Inferred { model: Model::Text, rows: vec![row] }
     }
 
     fn content(title: &str) -> Content {
-        Content::of(title, "", &[])
+        Content::of(title, "", &[], false)
     }
 
     fn soon() -> Instant {
@@ -141,7 +142,7 @@ mod tests {
             let answer = answers.get_or_ask(|| content(title), soon(), ask).await.unwrap();
             assert_eq!(answer.rows[0].logits, [logit]);
         }
-        assert_ne!(Content::of("ab", "c", &[]), Content::of("a", "bc", &[]));
+        assert_ne!(Content::of("ab", "c", &[], false), Content::of("a", "bc", &[], false));
     }
 
     #[tokio::test]

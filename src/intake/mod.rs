@@ -77,21 +77,23 @@ impl Intake {
         self.answers.bytes()
     }
 
-    /// What the model that fits says of a listing or a query. A blank title or description counts as none. Refused at once
-    /// where too many wait already.
+    /// What the model that fits says of a listing or a query and, where `activation` is wanted, where in the photos it
+    /// comes from. A blank title or description counts as none. Refused at once where too many wait already.
     pub async fn understand(
         &self,
         title: &str,
         description: &str,
         photos: Vec<Bytes>,
+        activation: bool,
         deadline: Instant,
     ) -> Result<Arc<Inferred>, IntakeError> {
         // Cheap to clone: the bytes are shared.
         let same_photos = photos.clone();
-        let content = move || Content::of(title, description, &same_photos);
+        let content = move || Content::of(title, description, &same_photos, activation);
         let ask = async {
             let admission = self.inference.admit(model(title, description, &photos)?, photos.len())?;
-            let (tensors, _) = self.tensors(title, description, photos, false).await?;
+            let (mut tensors, _) = self.tensors(title, description, photos, false).await?;
+            tensors.activation = activation;
             Ok(self.inference.infer(admission, tensors, deadline).await?)
         };
         self.answers.get_or_ask(content, deadline, ask).await

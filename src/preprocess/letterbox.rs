@@ -11,17 +11,34 @@ use image::RgbImage;
 use crate::artefacts::ImageInput;
 
 /// One photo as the models read it: uint8 `[height, width, 3]`, RGB, rows from the top. Cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PhotoTensor(Arc<[u8]>);
+#[derive(Debug, Clone, PartialEq)]
+pub struct PhotoTensor {
+    pixels: Arc<[u8]>,
+    area: PhotoArea,
+}
+
+/// Where the photo lies between the letterbox's bars, in shares of the input's width and height.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PhotoArea {
+    pub left: f32,
+    pub top: f32,
+    pub width: f32,
+    pub height: f32,
+}
 
 impl PhotoTensor {
-    /// Pixels that fit the model already: uint8 `[height, width, 3]`, RGB, rows from the top.
+    /// Pixels that fit the model already: uint8 `[height, width, 3]`, RGB, rows from the top. All of them are the photo.
     pub fn from_pixels(pixels: &[u8]) -> Self {
-        Self(pixels.into())
+        let area = PhotoArea { left: 0.0, top: 0.0, width: 1.0, height: 1.0 };
+        Self { pixels: pixels.into(), area }
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.pixels
+    }
+
+    pub fn area(&self) -> PhotoArea {
+        self.area
     }
 }
 
@@ -63,14 +80,19 @@ impl Letterbox {
         });
         debug_assert!(resized, "both images are U8x3 and hold width * height pixels");
 
-        let row_bytes = inner_width as usize * 3;
-        let left = (width - inner_width) as usize / 2 * 3;
-        let top = (height - inner_height) as usize / 2;
-        let target_rows = canvas.chunks_exact_mut(width as usize * 3).skip(top);
+        let (left, top) = ((width - inner_width) / 2, (height - inner_height) / 2);
+        let (first_byte, row_bytes) = (left as usize * 3, inner_width as usize * 3);
+        let target_rows = canvas.chunks_exact_mut(width as usize * 3).skip(top as usize);
         for (target, row) in target_rows.zip(scaled.buffer().chunks_exact(row_bytes)) {
-            target[left..left + row_bytes].copy_from_slice(row);
+            target[first_byte..first_byte + row_bytes].copy_from_slice(row);
         }
-        PhotoTensor(canvas.into())
+        let area = PhotoArea {
+            left: left as f32 / width as f32,
+            top: top as f32 / height as f32,
+            width: inner_width as f32 / width as f32,
+            height: inner_height as f32 / height as f32,
+        };
+        PhotoTensor { pixels: canvas.into(), area }
     }
 
     /// Width and height of the photo inside the input, at least one pixel each.

@@ -7,6 +7,6 @@ mod letterbox;
 mod photo;
 mod text;
 
-pub use letterbox::{Letterbox, PhotoTensor};
+pub use letterbox::{Letterbox, PhotoArea, PhotoTensor};
 pub use photo::{Detail, PhotoError, PhotoLimits, decode_photo, thumbnail};
 pub use text::{TextEncoder, TextEncoderError, Tokens};

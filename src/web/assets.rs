@@ -27,7 +27,7 @@ pub const ASSETS: &[Asset] = assets! {
         "style/base.css" "style/categorise.css" "style/controls.css" "style/listing.css" "style/search.css";
     "text/javascript; charset=utf-8":
         "script/answer.js" "script/api.js" "script/card.js" "script/categorise.js" "script/details.js" "script/dom.js"
-        "script/facets.js" "script/filters.js" "script/format.js" "script/key.js" "script/latest.js" "script/main.js" "script/photos.js"
+        "script/facets.js" "script/filters.js" "script/format.js" "script/heat.js" "script/key.js" "script/latest.js" "script/main.js" "script/photos.js"
         "script/places.js" "script/results.js" "script/search.js" "script/theme.js" "script/viewed.js" "script/why.js"
         "script/wishes.js";
 };

@@ -1,7 +1,7 @@
 // The page, driven in Chromium against the real server over the sample listings.
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -38,6 +38,23 @@ function onThePage(name, body, { expected = [], ...options } = {}) {
 const words = (page) => page.getByRole("searchbox", { name: "Search words" });
 const category = (page) => page.locator(".verdict .category");
 
+/** A sample photo in the right half of one that is twice as wide and otherwise blank, as a file to choose. */
+async function besideNothing(page, name) {
+  const base64 = await page.evaluate(async (base64) => {
+    const photo = new Image();
+    photo.src = `data:image/jpeg;base64,${base64}`;
+    await photo.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [2 * photo.width, photo.height];
+    const context = canvas.getContext("2d");
+    context.fillStyle = "#a0a0a0";
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(photo, photo.width, 0);
+    return canvas.toDataURL("image/png").split(",")[1];
+  }, await readFile(samplePhoto(name), "base64"));
+  return { name: "wide.png", mimeType: "image/png", buffer: Buffer.from(base64, "base64") };
+}
+
 describe("categorising", () => {
   onThePage("a photo and a title get a category, runners-up, a price band and a verdict on review", async (page) => {
     await page.getByLabel("Choose photos").setInputFiles(samplePhoto("bicycle.jpg"));
@@ -57,6 +74,43 @@ describe("categorising", () => {
     assert.equal(await page.locator(".price").count(), 0);
     await page.getByRole("button", { name: "Remove sofa.jpg" }).click();
     await page.getByText("The category, its runners-up and a price appear here.").waitFor();
+  });
+
+  onThePage("what it looked at is laid over the photo on request, where the thing is, and said in words", async (page) => {
+    const wide = await besideNothing(page, "bicycle.jpg");
+    const square = { name: "bicycle.jpg", mimeType: "image/jpeg", buffer: await readFile(samplePhoto("bicycle.jpg")) };
+    await page.getByLabel("Choose photos").setInputFiles([wide, square]);
+    await page.getByText("image model").waitFor();
+    const toggle = page.getByRole("button", { name: "What it looked at" });
+    const photo = page.getByRole("img", { name: /^Photo 1: what counts lies at the (top )?right$/ });
+    assert.equal(await toggle.getAttribute("aria-expanded"), "false");
+    assert.equal(await photo.count(), 0);
+    await toggle.press("Enter");
+    assert.equal(await toggle.getAttribute("aria-expanded"), "true");
+    await photo.waitFor();
+    const places = (elements) => page.locator(elements).evaluateAll((nodes) => nodes.map((node) => node.getBoundingClientRect().toJSON()));
+    assert.deepEqual(await places(".heat canvas"), await places(".heat img"));
+    const layer = page.locator(".heat canvas").first();
+    const [left, right] = await layer.evaluate((canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const halves = [0, 0];
+      for (let cell = 0; cell < data.length / 4; cell += 1) {
+        halves[Math.floor((2 * (cell % canvas.width)) / canvas.width)] += data[4 * cell + 3];
+      }
+      return halves;
+    });
+    assert.ok(right > 2 * left, `${left} ${right}`);
+    await page.getByLabel("Title").fill("Road bike");
+    await page.getByText("combined model").waitFor();
+    assert.ok(await layer.isVisible());
+    await toggle.click();
+    assert.ok(!(await layer.isVisible()));
+  });
+
+  onThePage("a text alone has nothing to look at", async (page) => {
+    await page.getByLabel("Title").fill("Road bike");
+    await page.getByText("text model").waitFor();
+    assert.equal(await page.getByRole("button", { name: "What it looked at" }).count(), 0);
   });
 
   onThePage("a file that is too large is named and not sent, and what was chosen before stays", async (page) => {
@@ -212,6 +266,7 @@ describe("for everyone", () => {
         assert.deepEqual(await accessibilityFaults(page), []);
         await page.getByRole("button", { name: "Try one of the catalogue" }).click();
         await category(page).waitFor();
+        await page.getByRole("button", { name: "What it looked at" }).click();
         await ranking(page, () => words(page).fill("road bike"));
         await page.locator(".card").first().getByRole("button", { name: /^Why here/ }).click();
         await page.locator(".card .title").nth(1).click();

@@ -1,5 +1,6 @@
 //! `POST /v1/predict-category`
 
+use image::{ImageFormat, Rgb, RgbImage, imageops};
 use reqwest::blocking::multipart::{Form, Part};
 use serde_json::{Value, json};
 
@@ -137,4 +138,102 @@ fn each_item_of_a_batch_gets_its_answer_or_its_own_error() {
     assert_eq!(results[1]["error"]["status"], 422);
     assert_eq!(results[2]["error"]["field"], "images[0]");
     assert_eq!(results[3]["category"], "Appliances");
+}
+
+/// The photo of a bicycle in the left or the right half of one that is twice as wide and otherwise blank.
+fn bicycle_beside_nothing(on_the_right: bool) -> Vec<u8> {
+    let bicycle = image::load_from_memory(&photo("bicycle.jpg")).unwrap().into_rgb8();
+    let mut wide = RgbImage::from_pixel(2 * bicycle.width(), bicycle.height(), Rgb([160; 3]));
+    let left = if on_the_right { bicycle.width() } else { 0 };
+    imageops::replace(&mut wide, &bicycle, left.into(), 0);
+    let mut png = std::io::Cursor::new(Vec::new());
+    wide.write_to(&mut png, ImageFormat::Png).unwrap();
+    png.into_inner()
+}
+
+/// The heat in the left and in the right half of a map; its numbers must fill it.
+fn heat_of_halves(map: &Value) -> [f64; 2] {
+    let [height, width] = ["height", "width"].map(|side| map[side].as_u64().unwrap() as usize);
+    let values: Vec<f64> = map["values"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    assert_eq!(values.len(), height * width);
+    assert!(values.iter().all(|value| (0.0..=1.0).contains(value)), "{map}");
+    let mut halves = [0.0; 2];
+    for (at, value) in values.into_iter().enumerate() {
+        let column = at % width;
+        // The middle column of an odd number belongs to neither.
+        if 2 * column + 1 != width {
+            halves[usize::from(2 * column >= width)] += value;
+        }
+    }
+    halves
+}
+
+#[test]
+fn an_activation_lies_where_the_thing_is() {
+    for title in [None, Some("Road bike")] {
+        let image = |on_the_right| json!({"base64": base64(&bicycle_beside_nothing(on_the_right))});
+        let images = [image(false), image(true)];
+        let request = json!({"title": title, "images": images, "activation": true});
+        let (status, body) = post_json("/v1/predict-category", &request);
+        assert_eq!(status, 200);
+        assert_eq!(body["category"], "Sports, Leisure & Travel");
+        let maps = body["activation"].as_array().unwrap();
+        assert_eq!(maps.len(), 2);
+        let [left, right] = [heat_of_halves(&maps[0]), heat_of_halves(&maps[1])];
+        assert!(left[0] > 4.0 * left[1] && right[1] > 4.0 * right[0], "{left:?} {right:?}");
+    }
+}
+
+#[test]
+fn an_activation_covers_the_photo_and_not_the_bars_around_it() {
+    let maps = |bytes: &[u8]| {
+        let request = json!({"images": [{"base64": base64(bytes)}], "activation": true});
+        post_json("/v1/predict-category", &request).1["activation"][0].clone()
+    };
+    let whole = maps(&photo("bicycle.jpg"));
+    // Twice as wide: between its bars the photo has half as many rows of the network's cells.
+    let wide = maps(&bicycle_beside_nothing(false));
+    assert_eq!(whole["width"], wide["width"]);
+    let [whole, wide] = [whole, wide].map(|map| map["height"].as_u64().unwrap());
+    assert!(whole.abs_diff(2 * wide) <= 1, "{whole} {wide}");
+}
+
+#[test]
+fn only_who_asks_for_an_activation_gets_one_remembered_or_not() {
+    let image = json!({"base64": base64(&photo("tent.jpg"))});
+    let ask = |activation: bool| {
+        let request = json!({"images": [image], "activation": activation});
+        post_json("/v1/predict-category", &request).1
+    };
+    for _ in 0..2 {
+        assert!(ask(false).get("activation").is_none());
+        assert_eq!(ask(true)["activation"].as_array().unwrap().len(), 1);
+    }
+    let (_, text) = post_json("/v1/predict-category", &json!({"title": "Tent", "activation": true}));
+    assert!(text.get("activation").is_none());
+}
+
+#[test]
+fn a_form_asks_for_an_activation_in_a_word() {
+    let form = |activation: &'static str| {
+        let photo = Part::bytes(photo("tent.jpg")).file_name("tent.jpg");
+        let form = Form::new().text("activation", activation).part("image", photo);
+        answer(client().post(url("/v1/predict-category")).multipart(form))
+    };
+    assert!(form("true").1["activation"].is_array());
+    let (status, refused) = form("perhaps");
+    assert_eq!((status, refused["field"].as_str()), (422, Some("activation")));
+}
+
+#[test]
+fn a_photo_of_something_else_than_the_text_says_stays_cool() {
+    let hottest = |title: &str| {
+        let image = json!({"base64": base64(&photo("bicycle.jpg"))});
+        let request = json!({"title": title, "images": [image], "activation": true});
+        let (_, body) = post_json("/v1/predict-category", &request);
+        let values = body["activation"][0]["values"].as_array().unwrap().clone();
+        values.iter().map(|value| value.as_f64().unwrap()).fold(0.0, f64::max)
+    };
+    assert!(hottest("Road bike") > 0.9);
+    assert!(hottest("Two seater sofa, grey fabric") < 0.3);
 }

@@ -43,6 +43,9 @@ pub fn model_card(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTab
          {thresholds}\n\
          Temperature and review threshold are fitted on the validation split: above the threshold 95 % of its answers \
          are right.\n\n\
+         The image and the combined model also say where in the photo a category's logit comes from: `activation`, a class \
+         activation map for each category (Zhou et al. 2016). It is exact, since the logits are a linear layer on the mean of \
+         the network's last maps, and coarse: a cell is 32 pixels wide, and has seen what is around it too.\n\n\
          ## Training\n\n\
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
          Trained are the upper half of each pretrained network, heads for {categories} categories, {subcategories} \

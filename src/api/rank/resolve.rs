@@ -195,7 +195,7 @@ async fn embed_photo(
 
 async fn embed(state: &AppState, field: &str, text: &str, photos: Vec<Bytes>) -> Result<Vec<f32>, ApiError> {
     let deadline = state.deadline();
-    let inferred = state.intake().understand(text, "", photos, deadline).await;
+    let inferred = state.intake().understand(text, "", photos, false, deadline).await;
     Ok(inferred.map_err(|error| error.at(|_| field.into()))?.embedding())
 }
 

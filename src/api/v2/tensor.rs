@@ -78,13 +78,17 @@ pub(super) fn examples(
         (Some(photos), Some(texts)) => Ok(photos
             .into_iter()
             .zip(texts)
-            .map(|(photo, tokens)| Example { photo: Some(photo), tokens: Some(tokens) })
+            .map(|(photo, tokens)| Example { photo: Some(photo), tokens: Some(tokens), activation: false })
             .collect()),
         (photos, texts) => {
-            let photos =
-                photos.into_iter().flatten().map(|photo| Example { photo: Some(photo), tokens: None });
-            let texts =
-                texts.into_iter().flatten().map(|tokens| Example { photo: None, tokens: Some(tokens) });
+            let photos = photos
+                .into_iter()
+                .flatten()
+                .map(|photo| Example { photo: Some(photo), ..Example::default() });
+            let texts = texts
+                .into_iter()
+                .flatten()
+                .map(|tokens| Example { tokens: Some(tokens), ..Example::default() });
             Ok(photos.chain(texts).collect())
         }
     }

@@ -130,7 +130,7 @@ async fn ask(
             (listing.title.as_str(), listing.description.as_str())
         }
     };
-    let inferred = intake.understand(title, description, files, Instant::now() + PATIENCE).await?;
+    let inferred = intake.understand(title, description, files, false, Instant::now() + PATIENCE).await?;
     Ok(Answer {
         listing: index,
         category: listing.category,

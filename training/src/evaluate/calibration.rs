@@ -83,6 +83,7 @@ mod tests {
             subcategory_logits: Vec::new(),
             embedding: Vec::new(),
             log_price: None,
+            activation: None,
         };
         Answer { listing: 0, category, subcategory: None, price: None, rows: vec![row] }
     }

@@ -30,6 +30,7 @@ pub fn sample(artefacts: &Artefacts, table: &CleanTable, split: Split, count: us
         Ok(Example {
             photo: Some(letterbox.apply(&photo)),
             tokens: Some(encoder.encode(&listing.title, &listing.description)?),
+            activation: false,
         })
     };
     listings.iter().step_by(step).map(example).collect()

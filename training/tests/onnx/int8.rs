@@ -45,6 +45,7 @@ static EXAMPLES: LazyLock<Vec<Example>> = LazyLock::new(|| {
         Example {
             photo: Some(Letterbox::new(IMAGE_INPUT).apply(&photo)),
             tokens: Some(encoder.encode(title, "").unwrap()),
+            activation: false,
         }
     };
     photos.iter().zip(&titles).take(24).map(example).collect()

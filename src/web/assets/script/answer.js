@@ -1,6 +1,7 @@
 // The answer to the first question: category, runners-up, review, price band, time.
 
 import { byId, element, icon } from "./dom.js";
+import { heat } from "./heat.js";
 import { milliseconds, percent, roughMoney } from "./format.js";
 
 const panel = byId("answer");
@@ -27,9 +28,9 @@ export function showTrouble(sentence) {
   body.replaceChildren(element("p", { class: "notice bad", role: "alert" }, sentence));
 }
 
-/** `took` is the time from the question to its answer, as this page saw it; `findAlike` searches for such listings. */
-export function showAnswer(prediction, took, findAlike) {
-  const { category, subcategory, confidence, needs_review: review, predictions, price, model } = prediction;
+/** `took` is the time from the question about the `photos` to its answer, as this page saw it; `findAlike` searches for such listings. */
+export function showAnswer(prediction, photos, took, findAlike) {
+  const { category, subcategory, confidence, needs_review: review, predictions, activation, price, model } = prediction;
   panel.removeAttribute("aria-busy");
   status.textContent = `${category}, ${percent(confidence)} sure. ${review ? "It would go to review." : ""}`;
   body.replaceChildren(...[
@@ -40,6 +41,7 @@ export function showAnswer(prediction, took, findAlike) {
       ? element("p", { class: "badge warn" }, icon("eye"), "Would go to review")
       : element("p", { class: "badge good" }, icon("check"), "Sure enough to publish"),
     element("ol", { class: "bars", "aria-label": "Most probable categories" }, predictions.map(bar)),
+    heat(activation, photos, category),
     price && band(price),
     element("div", { class: "answer-foot" },
       element("button", { type: "button", onclick: findAlike }, icon("search"), "Find listings like this"),

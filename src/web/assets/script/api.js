@@ -8,12 +8,13 @@ const fetched = new Map();
 /** The message is a sentence that can be shown. */
 export class Refusal extends Error {}
 
-/** Category, price band and review of a listing. */
+/** Category, price band and review of a listing and, where it has photos, what was looked at. */
 export function predict({ title, description, photos }, signal) {
   const form = new FormData();
   if (title) form.append("title", title);
   if (description) form.append("description", description);
   for (const photo of photos) form.append("image", photo, photo.name);
+  if (photos.length) form.append("activation", "true");
   return ask("/v1/predict-category", { method: "POST", body: form, signal });
 }
 

@@ -40,7 +40,7 @@ export function startCategoriser({ findAlike, example }) {
         const prediction = await predict(asked, signal);
         const text = asked.title || asked.description.slice(0, 200);
         const alike = () => findAlike({ text, photo: asked.photos[0] ?? null });
-        showAnswer(prediction, performance.now() - started, alike);
+        showAnswer(prediction, asked.photos, performance.now() - started, alike);
       } catch (error) {
         if (!signal.aborted) showTrouble(error.message);
       }
