@@ -38,7 +38,9 @@ async function save(page, name) {
 
 const scrollTo = (page, selector) => page.locator(selector).evaluate((node) => node.scrollIntoView({ behavior: "instant" }));
 
-const light = await answered({ height: 920 });
+const light = await answered({ height: 1180 });
+await light.getByRole("button", { name: "What it looked at" }).click();
+await light.evaluate(() => document.activeElement.blur());
 await scrollTo(light, "#categorise");
 await save(light, "categorise");
 

@@ -41,8 +41,8 @@ export function showAnswer(prediction, photos, took, findAlike) {
       ? element("p", { class: "badge warn" }, icon("eye"), "Would go to review")
       : element("p", { class: "badge good" }, icon("check"), "Sure enough to publish"),
     element("ol", { class: "bars", "aria-label": "Most probable categories" }, predictions.map(bar)),
-    heat(activation, photos, category),
     price && band(price),
+    heat(activation, photos, category),
     element("div", { class: "answer-foot" },
       element("button", { type: "button", onclick: findAlike }, icon("search"), "Find listings like this"),
       element("p", { class: "hint" },
