@@ -5,6 +5,7 @@ import { element } from "./dom.js";
 const NAMES = {
   semantic: "Meaning",
   lexical: "Words",
+  kind: "Kind of thing",
   taste: "Like what you viewed",
   recency: "New",
   distance: "Near",
