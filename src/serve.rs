@@ -46,12 +46,11 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let photos =
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
-    let intake =
-        Intake::new(inference.clone(), config.limits.photo_limits()).with_cache(config.limits.cache_bytes());
+    let intake = Intake::new(inference, config.limits.photo_limits()).with_cache(config.limits.cache_bytes());
     if !config.no_metrics {
         Metrics::install()?;
     }
-    let state = AppState::new(inference, intake, catalogue.clone(), photos, config.limits.timeout());
+    let state = AppState::new(intake, catalogue.clone(), photos, config.limits.timeout());
     let serving = Serving::new(state, open_models);
     let router = api::router(serving.clone(), gate.clone());
     // Stops with this function.
@@ -195,9 +194,8 @@ async fn reload_on_hangup(serving: Serving) {
         }
     };
     while hangup.recv().await.is_some() {
-        if let Err(reason) = serving.reload().await {
-            error!("the models were not reloaded: {reason}");
-        }
+        // The log has the reason where they were not.
+        let _ = serving.reload().await;
     }
 }
 

@@ -109,7 +109,6 @@ async fn reload(State(serving): State<Serving>) -> Result<Json<Reloaded>, ApiErr
 
 impl From<ReloadError> for ApiError {
     fn from(error: ReloadError) -> Self {
-        error!(%error, "the models were not reloaded");
         Self::Conflict(error.to_string())
     }
 }

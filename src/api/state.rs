@@ -10,7 +10,7 @@ use std::{
 
 use axum::extract::FromRef;
 use tokio::{sync::Mutex, task::spawn_blocking};
-use tracing::info;
+use tracing::{error, info};
 
 use super::{ModelInfo, PhotoFetcher};
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
 pub struct AppState(Arc<Parts>);
 
 struct Parts {
-    inference: Arc<Inference>,
+    /// With the models that answer.
     intake: Intake,
     catalogue: Arc<dyn Catalogue>,
     photos: Arc<PhotoFetcher>,
@@ -63,22 +63,20 @@ pub enum ReloadError {
 
 impl AppState {
     pub fn new(
-        inference: Arc<Inference>,
         intake: Intake,
         catalogue: Arc<dyn Catalogue>,
         photos: PhotoFetcher,
         timeout: Duration,
     ) -> Self {
         let (photos, stopping) = (Arc::new(photos), Arc::default());
-        Self(Arc::new(Parts { inference, intake, catalogue, photos, timeout, stopping }))
+        Self(Arc::new(Parts { intake, catalogue, photos, timeout, stopping }))
     }
 
     /// The same over other models.
     fn over(&self, inference: Arc<Inference>) -> Self {
-        let Parts { intake, catalogue, photos, timeout, stopping, .. } = &*self.0;
+        let Parts { intake, catalogue, photos, timeout, stopping } = &*self.0;
         Self(Arc::new(Parts {
-            intake: intake.over(Arc::clone(&inference)),
-            inference,
+            intake: intake.over(inference),
             catalogue: Arc::clone(catalogue),
             photos: Arc::clone(photos),
             timeout: *timeout,
@@ -96,7 +94,7 @@ impl AppState {
     }
 
     pub(super) fn inference(&self) -> &Inference {
-        &self.0.inference
+        self.0.intake.inference()
     }
 
     pub(super) fn intake(&self) -> &Intake {
@@ -141,12 +139,22 @@ impl Serving {
     }
 
     /// Opens, verifies and warms the models up beside those that serve, and lets them answer every request from then on.
-    /// Requests under way end with the models they began with, which are closed after the last of them.
+    /// Requests under way end with the models they began with, which are closed after the last of them. The log says how it
+    /// went.
     ///
     /// # Errors
     /// Nothing has changed: a reload is under way, the models cannot be used, or their embeddings do not lie in the
     /// catalogue's space.
     pub async fn reload(&self) -> Result<AppState, ReloadError> {
+        let outcome = self.replace_models().await;
+        match &outcome {
+            Ok(state) => info!(version = state.inference().manifest().version, "the models were reloaded"),
+            Err(reason) => error!(%reason, "the models were not reloaded"),
+        }
+        outcome
+    }
+
+    async fn replace_models(&self) -> Result<AppState, ReloadError> {
         let Ok(_alone) = self.0.reloading.try_lock() else {
             return Err(ReloadError::UnderWay);
         };
@@ -166,7 +174,6 @@ impl Serving {
         }
         let next = before.over(inference);
         *self.0.state.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
-        info!(version = next.inference().manifest().version, "the models were reloaded");
         Ok(next)
     }
 }

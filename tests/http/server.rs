@@ -63,10 +63,10 @@ pub fn start(flags: &[&str]) -> SocketAddr {
             let inference = Arc::clone(&MODELS);
             let catalogue = open_catalogue(&place, &inference).await.unwrap();
             let photos = PhotoFetcher::new(&config.limits).unwrap();
-            let intake = Intake::new(Arc::clone(&inference), config.limits.photo_limits())
-                .with_cache(config.limits.cache_bytes());
+            let intake =
+                Intake::new(inference, config.limits.photo_limits()).with_cache(config.limits.cache_bytes());
             LazyLock::force(&METRICS);
-            let state = AppState::new(inference, intake, catalogue, photos, config.limits.timeout());
+            let state = AppState::new(intake, catalogue, photos, config.limits.timeout());
             let gate = gate(&config).unwrap();
             let tls = match config.front.tls().unwrap() {
                 Some(files) => Some(Tls::load(files).await.unwrap()),
