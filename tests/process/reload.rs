@@ -41,17 +41,20 @@ impl Shop {
         let response = self.client.post(url(&self.server, "/v1/admin/reload")).send().unwrap();
         (response.status().as_u16(), response.json().unwrap())
     }
+}
 
-    /// Refused for this reason, and nothing has changed.
-    #[track_caller]
-    fn assert_stays_as_it_is(&self, before: f64, reason: &[&str]) {
-        let (status, problem) = self.reload();
-        assert_eq!(status, 409, "{problem}");
-        let detail = problem["detail"].as_str().unwrap();
-        reason.iter().for_each(|part| assert!(detail.contains(part), "{detail}"));
-        assert_eq!(self.confidence(), before);
-        assert_eq!(self.client.get(url(&self.server, "/health/ready")).send().unwrap().status(), 200);
-    }
+/// Models spoiled in this way are refused for this reason, and nothing has changed.
+#[track_caller]
+fn assert_refused(spoil: impl FnOnce(&Path), reason: &[&str]) {
+    let shop = Shop::open();
+    let before = shop.confidence();
+    spoil(shop.models.path());
+    let (status, problem) = shop.reload();
+    assert_eq!(status, 409, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    reason.iter().for_each(|part| assert!(detail.contains(part), "{detail}"));
+    assert_eq!(shop.confidence(), before);
+    assert_eq!(shop.client.get(url(&shop.server, "/health/ready")).send().unwrap().status(), 200);
 }
 
 fn client() -> Client {
@@ -77,11 +80,14 @@ fn change(models: &Path, change: impl FnOnce(&mut Value)) {
     replace(models, "manifest.json", manifest.to_string().as_bytes());
 }
 
+/// The files that a model may run from, as the manifest has them.
+fn variants<'a>(manifest: &'a mut Value, model: &str) -> &'a mut Vec<Value> {
+    manifest["models"][model]["variants"].as_array_mut().unwrap()
+}
+
 /// Every text model's temperature: a hotter one is less sure of the same answer.
 fn make_hotter(manifest: &mut Value) {
-    for variant in manifest["models"]["text"]["variants"].as_array_mut().unwrap() {
-        variant["temperature"] = json!(10.0);
-    }
+    variants(manifest, "text").iter_mut().for_each(|variant| variant["temperature"] = json!(10.0));
 }
 
 #[test]
@@ -138,33 +144,29 @@ fn a_hangup_reads_the_models_anew() {
 
 #[test]
 fn models_that_fail_their_self_test_do_not_take_the_place_of_those_that_pass() {
-    let shop = Shop::open();
-    let before = shop.confidence();
-    change(shop.models.path(), |manifest| {
+    let turn_logits = |manifest: &mut Value| {
         make_hotter(manifest);
-        for variant in manifest["models"]["image"]["variants"].as_array_mut().unwrap() {
+        for variant in variants(manifest, "image") {
             variant["self_test_logits"].as_array_mut().unwrap().rotate_right(1);
         }
-    });
-    shop.assert_stays_as_it_is(before, &["image", "self-test"]);
+    };
+    assert_refused(|models| change(models, turn_logits), &["image", "self-test"]);
 }
 
 #[test]
 fn models_whose_files_are_torn_do_not_take_the_place_of_whole_ones() {
-    let shop = Shop::open();
-    let before = shop.confidence();
-    let half = std::fs::read(shop.models.path().join("text.int8.onnx")).unwrap();
-    replace(shop.models.path(), "text.int8.onnx", &half[..half.len() / 2]);
-    shop.assert_stays_as_it_is(before, &["text.int8.onnx", "altered"]);
+    let tear = |models: &Path| {
+        let whole = std::fs::read(models.join("text.int8.onnx")).unwrap();
+        replace(models, "text.int8.onnx", &whole[..whole.len() / 2]);
+    };
+    assert_refused(tear, &["text.int8.onnx", "altered"]);
 }
 
 #[test]
 fn models_of_another_embedding_space_are_refused_by_name() {
-    let shop = Shop::open();
-    let before = shop.confidence();
-    change(shop.models.path(), |manifest| {
+    let rename = |manifest: &mut Value| {
         make_hotter(manifest);
         manifest["version"] = json!("another-space");
-    });
-    shop.assert_stays_as_it_is(before, &["another-space", "reindex"]);
+    };
+    assert_refused(|models| change(models, rename), &["another-space", "reindex"]);
 }
