@@ -175,8 +175,10 @@ impl Inference {
             }
             let InferenceOptions { max_batch, batch_wait, queue, max_wait, .. } = options;
             let (max_batch, capacity) = (max_batch.max(1), queue.max(1));
+            let engines =
+                sessions.into_iter().map(|mut session| move |batch: &[Example]| session.run(batch)).collect();
             let pool =
-                Pool::start(model, sessions, PoolOptions { max_batch, batch_wait, capacity, max_wait })?;
+                Pool::start(model, engines, PoolOptions { max_batch, batch_wait, capacity, max_wait })?;
             Ok(Served { variant: variant.clone(), pool })
         };
         Ok(Self {

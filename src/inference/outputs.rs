@@ -3,7 +3,7 @@
 use super::Activation;
 
 /// What a model says of one example.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outputs {
     /// One per category of the manifest, before temperature and softmax.
     pub logits: Vec<f32>,

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use super::{
-    Admission, Example, InferenceError, Model, ModelSession, Outputs,
+    Admission, Example, InferenceError, Model, Outputs,
     admission::Door,
     queue::{Job, Queue},
 };
@@ -43,12 +43,15 @@ struct Shared {
 }
 
 impl Pool {
-    /// Starts one thread per session.
-    pub fn start(model: Model, sessions: Vec<ModelSession>, options: PoolOptions) -> io::Result<Self> {
-        let door = Door::new(model, sessions.len(), options.capacity, options.max_wait);
+    /// Starts one thread for each of `engines`, which run a batch of examples: a row of outputs each, or what went wrong.
+    pub fn start<E>(model: Model, engines: Vec<E>, options: PoolOptions) -> io::Result<Self>
+    where
+        E: FnMut(&[Example]) -> Result<Vec<Outputs>, String> + Send + 'static,
+    {
+        let door = Door::new(model, engines.len(), options.capacity, options.max_wait);
         let pool = Self { shared: Arc::new(Shared { door, queue: Queue::new() }) };
-        for (number, session) in sessions.into_iter().enumerate() {
-            let mut worker = Worker { model, session, shared: Arc::clone(&pool.shared), options };
+        for (number, engine) in engines.into_iter().enumerate() {
+            let mut worker = Worker { model, engine, shared: Arc::clone(&pool.shared), options };
             thread::Builder::new().name(format!("{}-{number}", model.name())).spawn(move || worker.work())?;
         }
         Ok(pool)
@@ -101,14 +104,14 @@ impl Drop for Pool {
     }
 }
 
-struct Worker {
+struct Worker<E> {
     model: Model,
-    session: ModelSession,
+    engine: E,
     shared: Arc<Shared>,
     options: PoolOptions,
 }
 
-impl Worker {
+impl<E: FnMut(&[Example]) -> Result<Vec<Outputs>, String>> Worker<E> {
     /// A worker's life: take what waits, run it together, answer.
     fn work(&mut self) {
         let PoolOptions { max_batch, batch_wait, .. } = self.options;
@@ -142,9 +145,9 @@ impl Worker {
         }
     }
 
-    /// A panic must cost this batch only: the thread lives on, and the session holds no state between runs.
+    /// A panic must cost this batch only: the thread lives on, and an engine holds no state between runs.
     fn run(&mut self, examples: &[Example]) -> Result<Vec<Outputs>, String> {
-        catch_unwind(AssertUnwindSafe(|| self.session.run(examples)))
+        catch_unwind(AssertUnwindSafe(|| (self.engine)(examples)))
             .unwrap_or_else(|_| Err("a worker panicked".into()))
     }
 
@@ -152,5 +155,49 @@ impl Worker {
         self.run(std::slice::from_ref(example))
             .and_then(|rows| rows.into_iter().next().ok_or_else(|| "no row came back".into()))
             .map_err(InferenceError::Failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preprocess::Tokens;
+
+    const SOON: Duration = Duration::from_secs(60);
+    /// A token that the engine of these tests cannot stand.
+    const POISON: i64 = 13;
+
+    /// One worker whose engine answers each example with its first token, and panics on [`POISON`].
+    fn pool() -> Pool {
+        let engine = |batch: &[Example]| {
+            let first = |example: &Example| example.tokens.as_ref().map_or(0, |tokens| tokens.ids()[0]);
+            assert!(!batch.iter().any(|example| first(example) == POISON), "poisoned");
+            let row = |example| Outputs { logits: vec![first(example) as f32], ..Outputs::default() };
+            Ok(batch.iter().map(row).collect())
+        };
+        // A batch waits until it is full, so what is sent together is run together.
+        let options = PoolOptions { max_batch: 3, batch_wait: SOON, capacity: 16, max_wait: SOON };
+        Pool::start(Model::Text, vec![engine], options).unwrap()
+    }
+
+    fn example(token: i64) -> Example {
+        Example { tokens: Some(Tokens::from(vec![token])), ..Example::default() }
+    }
+
+    async fn ask(pool: &Pool, token: i64) -> Result<f32, InferenceError> {
+        let admission = pool.door().try_enter(1).unwrap();
+        let rows = pool.run(admission, vec![example(token)], Instant::now() + SOON).await?;
+        Ok(rows[0].logits[0])
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_the_request_that_brought_it_and_no_other_of_its_batch() {
+        let pool = pool();
+        for _ in 0..3 {
+            let (one, poisoned, two) = tokio::join!(ask(&pool, 1), ask(&pool, POISON), ask(&pool, 2));
+            assert_eq!((one, two), (Ok(1.0), Ok(2.0)));
+            assert!(matches!(poisoned, Err(InferenceError::Failed(_))), "{poisoned:?}");
+        }
+        assert_eq!(pool.door().inside(), 0);
     }
 }

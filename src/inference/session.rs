@@ -117,6 +117,9 @@ fn token_batch(batch: &[Example]) -> Result<(Tensor<i64>, Tensor<i64>), String> 
         .map(|example| example.tokens.as_ref().map(Tokens::ids).ok_or("an example has no text"))
         .collect::<Result<_, _>>()?;
     let longest = rows.iter().map(|ids| ids.len()).max().unwrap_or(0);
+    if longest == 0 {
+        return Err("no example has a token".into());
+    }
     let mut ids = vec![0; rows.len() * longest];
     let mut mask = vec![0; rows.len() * longest];
     for ((row, ids), mask) in rows.iter().zip(ids.chunks_mut(longest)).zip(mask.chunks_mut(longest)) {

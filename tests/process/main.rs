@@ -4,6 +4,7 @@ mod access;
 mod backup;
 mod import;
 mod overload;
+mod poison;
 mod program;
 mod refusal;
 mod reindex;
