@@ -1,5 +1,7 @@
 //! Request bodies: JSON that says which field is wrong, and text within bounds.
 
+use std::{error::Error, time::Duration};
+
 use axum::{
     extract::{FromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header},
@@ -7,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::{error::ApiError, pace::is_too_slow};
+use super::{body_memory::NoRoom, error::ApiError, pace::TooSlow};
 
 /// Longest accepted title, in characters.
 pub const MAX_TITLE: usize = 1_000;
@@ -34,14 +36,32 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
 /// The whole body, within the server's limit.
 pub async fn read_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            ApiError::TooLarge { field: None, detail: "the body is larger than --max-body-mb allows".into() }
-        } else if is_too_slow(&rejection) {
-            ApiError::TooSlow
-        } else {
-            ApiError::Malformed(format!("the body did not arrive: {}", rejection.body_text()))
-        }
+        arrival_error("body", rejection.status(), &rejection, rejection.body_text())
     })
+}
+
+/// What went wrong with a body, or a form, on its way; `reason` is axum's own account of it.
+pub fn arrival_error(
+    what: &str,
+    status: StatusCode,
+    error: &(dyn Error + 'static),
+    reason: String,
+) -> ApiError {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        let detail = format!("the {what} is larger than --max-body-mb allows");
+        ApiError::TooLarge { field: None, detail }
+    } else if is_caused_by::<TooSlow>(error) {
+        ApiError::TooSlow
+    } else if is_caused_by::<NoRoom>(error) {
+        let detail = "the requests under way take all of --max-bodies-mb; send it again".into();
+        ApiError::Overloaded { detail, retry_after: Duration::from_secs(1) }
+    } else {
+        ApiError::Malformed(format!("the {what} cannot be read: {reason}"))
+    }
+}
+
+fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| (*error).source()).any(|error| error.is::<E>())
 }
 
 /// Parses JSON; the error names the field and the place.

@@ -1,11 +1,8 @@
 //! Multipart forms: opened, read to their end whatever happens, errors in the API's words.
 
-use axum::{
-    extract::{FromRequest, Multipart, Request, multipart::MultipartError},
-    http::StatusCode,
-};
+use axum::extract::{FromRequest, Multipart, Request, multipart::MultipartError};
 
-use super::{ApiError, AppState, pace::is_too_slow};
+use super::{ApiError, AppState, body::arrival_error};
 
 /// What `read_fields` makes of the form of a request.
 ///
@@ -27,11 +24,5 @@ pub(super) async fn read<T>(
 }
 
 pub(super) fn form_error(error: MultipartError) -> ApiError {
-    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        ApiError::TooLarge { field: None, detail: "the form is larger than --max-body-mb allows".into() }
-    } else if is_too_slow(&error) {
-        ApiError::TooSlow
-    } else {
-        ApiError::Malformed(format!("the form cannot be read: {}", error.body_text()))
-    }
+    arrival_error("form", error.status(), &error, error.body_text())
 }

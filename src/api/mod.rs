@@ -3,6 +3,7 @@
 mod admin;
 mod admission;
 mod body;
+mod body_memory;
 mod error;
 mod form;
 pub(crate) mod fuzz;
@@ -43,6 +44,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
 pub use admission::{Admission, cors};
+pub use body_memory::BodyMemory;
 pub use error::{ApiError, Problem};
 pub use photos::PhotoFetcher;
 pub use state::{AppState, OpenModels, ReloadError, Serving};
@@ -128,6 +130,8 @@ pub struct Gate {
     pub admission: Admission,
     pub cors: CorsLayer,
     pub max_body_bytes: usize,
+    /// What all bodies under way may take together.
+    pub body_memory: BodyMemory,
     /// How long a body may keep the server waiting.
     pub body_timeout: Duration,
 }
@@ -149,6 +153,7 @@ pub fn router(serving: Serving, gate: Gate) -> Router {
         .fallback(|| async { ApiError::NotFound("there is no such route; /docs lists them all".into()) })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(gate.max_body_bytes))
+        .layer(middleware::from_fn_with_state(gate.body_memory, body_memory::count_body))
         .layer(middleware::from_fn_with_state(gate.body_timeout, pace::pace_body))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(gate.admission, admission::identify))

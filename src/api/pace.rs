@@ -67,11 +67,6 @@ impl Allowance {
     }
 }
 
-/// Whether this is what came of a body that was too slow.
-pub fn is_too_slow(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<TooSlow>())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ mod front;
 
 use std::{net::SocketAddr, path::PathBuf, thread::available_parallelism, time::Duration};
 
+use anyhow::bail;
 use clap::Args;
 
 pub use self::{access::AccessConfig, front::FrontConfig};
@@ -164,6 +165,10 @@ pub struct LimitConfig {
     #[arg(long, env = "MARKETRANK_MAX_BODY_MB", default_value_t = 64, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub max_body_mb: u16,
 
+    /// Memory for the bodies of all requests under way together; a request that does not fit gets 429
+    #[arg(long, env = "MARKETRANK_MAX_BODIES_MB", default_value_t = 1024, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub max_bodies_mb: u32,
+
     /// Largest photo file
     #[arg(long, env = "MARKETRANK_MAX_PHOTO_MB", default_value_t = 12, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_photo_mb: u16,
@@ -224,6 +229,20 @@ impl LimitConfig {
 
     pub fn max_body_bytes(&self) -> usize {
         usize::from(self.max_body_mb) << 20
+    }
+
+    /// # Errors
+    /// If one body that is allowed would never fit.
+    pub fn all_body_bytes(&self) -> anyhow::Result<usize> {
+        let bytes = (self.max_bodies_mb as usize) << 20;
+        if bytes < self.max_body_bytes() {
+            bail!(
+                "--max-bodies-mb {} is less than --max-body-mb {}: raise it",
+                self.max_bodies_mb,
+                self.max_body_mb
+            );
+        }
+        Ok(bytes)
     }
 
     pub fn photo_limits(&self) -> PhotoLimits {

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::server::{client, start};
+use crate::server::{answer, client, start};
 
 fn connect(server: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(server).unwrap();
@@ -83,6 +83,49 @@ fn a_body_that_stops_coming_gets_408() {
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let problem: Value = serde_json::from_str(body).unwrap();
         assert_eq!(problem["code"], "too_slow");
+    }
+}
+
+#[test]
+fn bodies_that_together_fill_their_memory_get_429_until_one_of_them_is_over() {
+    let server = start(&["--max-body-mb", "2", "--max-bodies-mb", "2"]);
+    let mut long = connect(server);
+    let head = "POST /v1/predict-category HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 1900000\r\n\r\n";
+    long.write_all(head.as_bytes()).unwrap();
+    long.write_all(&vec![b' '; 1_800_000]).unwrap();
+    let ask = || {
+        let padded = json!({"title": "Road bike", "description": " ".repeat(400_000)});
+        answer(client().post(format!("http://{server}/v1/predict-category")).json(&padded))
+    };
+    // Until the server has read what the first one sent.
+    let refused = until(ask, |(status, _)| *status == 429);
+    assert_eq!(refused.1["code"], "overloaded");
+    assert!(refused.1["detail"].as_str().unwrap().contains("--max-bodies-mb"), "{}", refused.1);
+    drop(long);
+    until(ask, |(status, _)| *status != 429);
+}
+
+#[test]
+fn ndjson_of_any_length_needs_memory_for_a_chunk_of_lines_only() {
+    let server = start(&["--max-body-mb", "2", "--max-bodies-mb", "2"]);
+    let line = json!({"no_such_field": "x".repeat(16_000)}).to_string() + "\n";
+    let request =
+        client().post(format!("http://{server}/v1/products")).header("content-type", "application/x-ndjson");
+    let text = request.body(line.repeat(500)).send().unwrap().text().unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(last, json!({"stored": 0, "failed": 500}));
+    assert!(!text.contains("cannot be read"), "{text}");
+}
+
+/// Asks again until the answer is the one that is waited for.
+fn until<T>(ask: impl Fn() -> T, is_it: impl Fn(&T) -> bool) -> T {
+    let start = Instant::now();
+    loop {
+        let answer = ask();
+        if is_it(&answer) {
+            return answer;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "it does not come");
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     api::{
         ApiError, AppState, Problem,
         body::{content_type, is_json, parse_json, read_body},
+        body_memory::BodyShare,
         error::request_id,
         listing::ProductInput,
     },
@@ -84,7 +85,9 @@ pub(super) async fn post_products(
     }
     match content_type(request.headers()).as_deref() {
         Some("application/x-ndjson" | "application/jsonl") => {
-            let answer = Body::from_stream(answer_lines(state, request.into_body(), request_id));
+            let (head, body) = request.into_parts();
+            let share = head.extensions.get::<BodyShare>().cloned();
+            let answer = Body::from_stream(answer_lines(state, body, share, request_id));
             Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], answer).into_response())
         }
         _ => {
@@ -115,6 +118,8 @@ async fn store_array(state: &AppState, body: &[u8], request_id: &str) -> Result<
 /// What is left to do of an NDJSON request.
 struct Pending {
     lines: Lines,
+    /// The memory that the lines take until they are stored.
+    share: Option<BodyShare>,
     read: usize,
     failed: usize,
     request_id: String,
@@ -125,9 +130,10 @@ struct Pending {
 fn answer_lines(
     state: AppState,
     body: Body,
+    share: Option<BodyShare>,
     request_id: String,
 ) -> impl futures::Stream<Item = serde_json::Result<Bytes>> {
-    let pending = Pending { lines: Lines::of(body), read: 0, failed: 0, request_id, ended: false };
+    let pending = Pending { lines: Lines::of(body), share, read: 0, failed: 0, request_id, ended: false };
     stream::unfold((state, pending), async |(state, mut pending)| {
         if pending.ended {
             return None;
@@ -165,6 +171,7 @@ async fn next_piece(state: &AppState, pending: &mut Pending) -> serde_json::Resu
         }
     }
     let results = store_chunk(state, inputs, pending.read, &pending.request_id).await;
+    pending.share.iter().for_each(BodyShare::give_back);
     pending.read += results.len();
     pending.failed += results.iter().filter(|result| result.error.is_some()).count();
     let mut answer = Vec::new();
