@@ -25,6 +25,8 @@ use crate::{
 
 /// Time between refusing readiness and refusing connections.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// Time in which the last who connected are heard.
+const HEARING: Duration = Duration::from_millis(200);
 /// How often counts of requests that are over are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
@@ -66,8 +68,11 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         wait_for_signal().await;
         info!("stopping: requests in flight are answered first");
         serving.current().stop();
+        stop.call_last();
         // Whoever asks for readiness sends nothing more from here on; who has just connected is still heard.
         tokio::time::sleep(LAST_CALL).await;
+        stop.close_door();
+        tokio::time::sleep(HEARING).await;
         stop.gently();
         tokio::time::sleep(grace).await;
     };

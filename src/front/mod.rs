@@ -1,19 +1,37 @@
 //! The door: connections are counted, clients that are slow to say what they want are sent away, and TLS is spoken.
 //!
-//! [`slots`] counts connections, [`tls`] keeps the certificate. HTTP itself is hyper's, run by `axum-server`.
+//! [`door`] lets connections in, [`slots`] counts them, [`tls`] keeps the certificate. HTTP itself is hyper's, run by `axum-server`.
 
+mod door;
 mod slots;
 mod tls;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Version, header},
+    middleware::{self, Next},
+    response::Response,
+};
 use axum_server::{Handle, Server, tls_rustls::RustlsAcceptor};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tracing::debug;
 
-use self::slots::Slots;
 pub use self::tls::{Tls, TlsError, TlsFiles};
+use self::{
+    door::{Door, Guest},
+    slots::Slots,
+};
 
 /// Largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 64 << 10;
@@ -36,18 +54,43 @@ pub struct Bounds {
 
 /// Stops a server that [`serve`] runs.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Handle<SocketAddr>);
+pub struct Stop {
+    handle: Handle<Guest>,
+    last_call: Arc<AtomicBool>,
+    closing: Arc<Notify>,
+}
 
 impl Stop {
-    /// From now on no connection is accepted, and each ends once what is in flight on it is answered.
+    /// From now on every answer is the last one of its connection, and says so. A client that knows sends nothing more on
+    /// it; one that does not know may be sending its next request while the connection is closed, and lose it.
+    pub fn call_last(&self) {
+        self.last_call.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on whoever connects is refused.
+    pub fn close_door(&self) {
+        self.closing.notify_one();
+    }
+
+    /// From now on a connection ends once what is in flight on it is answered.
     pub fn gently(&self) {
-        self.0.graceful_shutdown(None);
+        self.handle.graceful_shutdown(None);
     }
 
     /// Ends every connection.
     pub fn at_once(&self) {
-        self.0.shutdown();
+        self.handle.shutdown();
     }
+}
+
+/// Middleware for [`Stop::call_last`]. HTTP/2 has a message of its own for this (GOAWAY).
+async fn say_last(State(last_call): State<Arc<AtomicBool>>, request: Request, next: Next) -> Response {
+    let by_header = request.version() <= Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if by_header && last_call.load(Ordering::Relaxed) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Serves until it is stopped and every connection has ended.
@@ -58,8 +101,8 @@ pub async fn serve(
     bounds: Bounds,
     stop: Stop,
 ) -> io::Result<()> {
-    let mut server = Server::from_listener(listener)
-        .handle(stop.0)
+    let mut server = Server::from_listener(Door::new(listener, stop.closing)?)
+        .handle(stop.handle)
         .first_request_timeout(bounds.header_timeout)
         .accept_error_handler(|address, error| debug!(?address, %error, "a connection was not accepted"));
     let http = server.http_builder();
@@ -70,6 +113,7 @@ pub async fn serve(
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
+    let router = router.layer(middleware::from_fn_with_state(stop.last_call, say_last));
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let slots = Slots::new(bounds.connections);
     match tls {

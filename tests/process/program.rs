@@ -72,12 +72,7 @@ impl Server {
 
     /// As [`Server::start_with`], over the models of another folder.
     pub fn start_over(models: &Path, data: &Path, flags: &[&str]) -> Self {
-        let mut child = marketrank("serve", models, data)
-            .args(["--listen", "127.0.0.1:0"])
-            .args(flags)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = marketrank("serve", models, data).args(flags).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next().expect("the server says that it is ready").unwrap();

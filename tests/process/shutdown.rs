@@ -1,6 +1,10 @@
 //! Stopping: requests in flight are answered, and what was acknowledged is there afterwards.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -41,4 +45,70 @@ fn sigterm_answers_what_is_in_flight_and_loses_nothing() {
     let ready: Value =
         reqwest::blocking::get(format!("http://{}/health/ready", again.address)).unwrap().json().unwrap();
     assert_eq!(ready["products"], stored);
+}
+
+#[test]
+fn readiness_is_refused_before_connections_are() {
+    let data = TempDir::new().unwrap();
+    let server = Server::start(data.path());
+    let ready = || reqwest::blocking::get(format!("http://{}/health/ready", server.address));
+    assert_eq!(ready().unwrap().status(), 200);
+    server.terminate();
+    let mut statuses = Vec::new();
+    while let Ok(response) = ready() {
+        statuses.push(response.status().as_u16());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(statuses.last(), Some(&503), "{statuses:?}");
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_restart_under_load_fails_no_request_but_those_refused_at_the_door() {
+    const CLIENTS: usize = 4;
+    let data = TempDir::new().unwrap();
+    let patient = ["--timeout-ms", "120000", "--shutdown-grace", "120", "--max-wait-ms", "60000"];
+    let server = Server::start_with(data.path(), &patient);
+    let (address, done, answered) = (server.address, AtomicBool::new(false), AtomicUsize::new(0));
+    let url = format!("http://{address}/v1/predict-category");
+    let failed: Vec<String> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let client =
+                        Client::builder().no_proxy().timeout(Duration::from_secs(240)).build().unwrap();
+                    let mut failed = Vec::new();
+                    while !done.load(Ordering::Relaxed) {
+                        match client.post(&url).json(&json!({"title": "Raleigh road bike"})).send() {
+                            Ok(response) if response.status() == 200 => {
+                                let answer: Value = response.json().unwrap();
+                                assert_eq!(answer["category"], "Sports, Leisure & Travel");
+                                answered.fetch_add(1, Ordering::Relaxed);
+                            }
+                            // At the door: nobody listens, for now.
+                            Err(error) if error.is_connect() => thread::sleep(Duration::from_millis(10)),
+                            other => failed.push(format!("{other:?}")),
+                        }
+                    }
+                    failed
+                })
+            })
+            .collect();
+        let wait_for_more = || {
+            let (start, before) = (Instant::now(), answered.load(Ordering::Relaxed));
+            while answered.load(Ordering::Relaxed) < before + 20 * CLIENTS {
+                assert!(start.elapsed() < Duration::from_secs(120), "no answers come");
+                thread::sleep(Duration::from_millis(10));
+            }
+        };
+        wait_for_more();
+        server.terminate();
+        assert!(server.wait().success());
+        let listen = address.to_string();
+        let _again = Server::start_with(data.path(), &[&patient[..], &["--listen", &listen]].concat());
+        wait_for_more();
+        done.store(true, Ordering::Relaxed);
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    assert!(failed.is_empty(), "{} requests failed: {}", failed.len(), failed.join("\n"));
 }
