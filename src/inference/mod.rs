@@ -3,6 +3,7 @@
 
 mod activation;
 mod admission;
+mod memory;
 mod outputs;
 mod pool;
 mod prediction;
@@ -181,14 +182,16 @@ impl Inference {
                 Pool::start(model, engines, PoolOptions { max_batch, batch_wait, capacity, max_wait })?;
             Ok(Served { variant: variant.clone(), pool })
         };
-        Ok(Self {
+        let inference = Self {
             letterbox,
             text_encoder,
             image: served(Model::Image)?,
             text: served(Model::Text)?,
             combined: served(Model::Combined)?,
             manifest,
-        })
+        };
+        memory::give_back();
+        Ok(inference)
     }
 
     pub fn manifest(&self) -> &Manifest {

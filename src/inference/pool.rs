@@ -14,6 +14,7 @@ use tracing::{error, warn};
 use super::{
     Admission, Example, InferenceError, Model, Outputs,
     admission::Door,
+    memory,
     queue::{Job, Queue},
 };
 use crate::telemetry::metrics;
@@ -52,7 +53,11 @@ impl Pool {
         let pool = Self { shared: Arc::new(Shared { door, queue: Queue::new() }) };
         for (number, engine) in engines.into_iter().enumerate() {
             let mut worker = Worker { model, engine, shared: Arc::clone(&pool.shared), options };
-            thread::Builder::new().name(format!("{}-{number}", model.name())).spawn(move || worker.work())?;
+            thread::Builder::new().name(format!("{}-{number}", model.name())).spawn(move || {
+                worker.work();
+                drop(worker);
+                memory::give_back();
+            })?;
         }
         Ok(pool)
     }
