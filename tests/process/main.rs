@@ -2,6 +2,8 @@
 
 mod access;
 mod backup;
+mod cluster;
+mod fault_proxy;
 mod import;
 mod overload;
 mod poison;

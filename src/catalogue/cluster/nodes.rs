@@ -111,12 +111,14 @@ fn is_passing(error: &QdrantError) -> bool {
         QdrantError::ResponseError { status } => {
             // gRPC's own names: the crate that defines the codes is not ours to name.
             let code = format!("{:?}", status.code());
+            let broken = ["Failed to connect", "h2 protocol error"];
             matches!(
                 code.as_str(),
-                "Unavailable" | "DeadlineExceeded" | "ResourceExhausted" | "Aborted" | "Cancelled"
+                // The client makes "Unknown" of a connection that ends under a request; Qdrant itself has better names.
+                "Unavailable" | "DeadlineExceeded" | "ResourceExhausted" | "Aborted" | "Cancelled" | "Unknown"
             )
-            // What the client makes of a connection that is refused.
-            || (code == "Internal" && status.message().starts_with("Failed to connect"))
+            // What the client makes of a connection that is refused, or breaks off within an answer.
+            || (code == "Internal" && broken.iter().any(|start| status.message().starts_with(start)))
         }
         QdrantError::ResourceExhaustedError { .. } | QdrantError::Io(_) => true,
         _ => false,
