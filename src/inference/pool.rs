@@ -165,44 +165,81 @@ impl<E: FnMut(&[Example]) -> Result<Vec<Outputs>, String>> Worker<E> {
 
 #[cfg(test)]
 mod tests {
+    use futures::future::join_all;
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
     use crate::preprocess::Tokens;
 
     const SOON: Duration = Duration::from_secs(60);
     /// A token that the engine of these tests cannot stand.
-    const POISON: i64 = 13;
+    const POISON: i64 = -1;
 
-    /// One worker whose engine answers each example with its first token, and panics on [`POISON`].
-    fn pool() -> Pool {
-        let engine = |batch: &[Example]| {
-            let first = |example: &Example| example.tokens.as_ref().map_or(0, |tokens| tokens.ids()[0]);
-            assert!(!batch.iter().any(|example| first(example) == POISON), "poisoned");
-            let row = |example| Outputs { logits: vec![first(example) as f32], ..Outputs::default() };
-            Ok(batch.iter().map(row).collect())
-        };
-        // A batch waits until it is full, so what is sent together is run together.
-        let options = PoolOptions { max_batch: 3, batch_wait: SOON, capacity: 16, max_wait: SOON };
-        Pool::start(Model::Text, vec![engine], options).unwrap()
+    fn first_token(example: &Example) -> i64 {
+        example.tokens.as_ref().map_or(0, |tokens| tokens.ids()[0])
     }
 
-    fn example(token: i64) -> Example {
-        Example { tokens: Some(Tokens::from(vec![token])), ..Example::default() }
+    /// Answers each example with its first token, and panics on [`POISON`].
+    fn echo(batch: &[Example]) -> Result<Vec<Outputs>, String> {
+        assert!(!batch.iter().any(|example| first_token(example) == POISON), "poisoned");
+        let row = |example| Outputs { logits: vec![first_token(example) as f32], ..Outputs::default() };
+        Ok(batch.iter().map(row).collect())
     }
 
-    async fn ask(pool: &Pool, token: i64) -> Result<f32, InferenceError> {
-        let admission = pool.door().try_enter(1).unwrap();
-        let rows = pool.run(admission, vec![example(token)], Instant::now() + SOON).await?;
-        Ok(rows[0].logits[0])
+    fn pool(workers: usize, max_batch: usize, batch_wait: Duration) -> Pool {
+        let options = PoolOptions { max_batch, batch_wait, capacity: 1_000, max_wait: SOON };
+        Pool::start(Model::Text, vec![echo; workers], options).unwrap()
+    }
+
+    /// A text of this many tokens that begins with this one.
+    fn example(token: i64, length: usize) -> Example {
+        let mut tokens = vec![0; length.max(1)];
+        tokens[0] = token;
+        Example { tokens: Some(Tokens::from(tokens)), ..Example::default() }
+    }
+
+    async fn ask(pool: &Pool, examples: Vec<Example>) -> Result<Vec<i64>, InferenceError> {
+        let admission = pool.door().try_enter(examples.len()).unwrap();
+        let rows = pool.run(admission, examples, Instant::now() + SOON).await?;
+        Ok(rows.into_iter().map(|row| row.logits[0] as i64).collect())
     }
 
     #[tokio::test]
     async fn a_panic_costs_the_request_that_brought_it_and_no_other_of_its_batch() {
-        let pool = pool();
+        // A batch waits until it is full, so what is sent together is run together.
+        let pool = pool(1, 3, SOON);
+        let ask_one = async |token| ask(&pool, vec![example(token, 1)]).await;
         for _ in 0..3 {
-            let (one, poisoned, two) = tokio::join!(ask(&pool, 1), ask(&pool, POISON), ask(&pool, 2));
-            assert_eq!((one, two), (Ok(1.0), Ok(2.0)));
+            let (one, poisoned, two) = tokio::join!(ask_one(1), ask_one(POISON), ask_one(2));
+            assert_eq!((one, two), (Ok(vec![1]), Ok(vec![2])));
             assert!(matches!(poisoned, Err(InferenceError::Failed(_))), "{poisoned:?}");
         }
         assert_eq!(pool.door().inside(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_gets_the_rows_of_its_examples_in_their_order_however_batches_are_formed(
+            lengths in vec(vec(1..100_usize, 1..7), 1..20),
+            workers in 1..4_usize,
+            max_batch in 1..6_usize,
+            wait in 0..300_u64,
+        ) {
+            let pool = pool(workers, max_batch, Duration::from_micros(wait));
+            let mut token = 0;
+            let mut numbered = |lengths: Vec<usize>| -> Vec<(i64, usize)> {
+                lengths.into_iter().map(|length| { token += 1; (token, length) }).collect()
+            };
+            let requests: Vec<_> = lengths.into_iter().map(&mut numbered).collect();
+            let asked = requests.iter().map(|request| {
+                ask(&pool, request.iter().map(|&(token, length)| example(token, length)).collect())
+            });
+            let answers = tokio::runtime::Runtime::new().unwrap().block_on(join_all(asked));
+            for (request, answer) in requests.iter().zip(answers) {
+                let tokens: Vec<i64> = request.iter().map(|&(token, _)| token).collect();
+                prop_assert_eq!(answer, Ok(tokens));
+            }
+            prop_assert_eq!(pool.door().inside(), 0);
+        }
     }
 }
