@@ -46,6 +46,16 @@ impl Activation {
         Self { size: [down.len(), across.len()], values }
     }
 
+    /// Rows and columns of each map.
+    pub fn size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// [categories, rows, columns], flat.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
     /// Numbers that it holds.
     pub(super) fn len(&self) -> usize {
         self.values.len()

@@ -62,6 +62,7 @@ pub struct Inference {
 /// A model that runs, and the manifest's entry of the file it runs from.
 struct Served {
     variant: Variant,
+    activation_size: Option<[usize; 2]>,
     pool: Pool,
 }
 
@@ -167,6 +168,7 @@ impl Inference {
             let mut sessions = (0..options.workers.max(1))
                 .map(|_| ModelSession::open(runtime, artefacts, entry, variant, options.threads))
                 .collect::<Result<Vec<_>, _>>()?;
+            let activation_size = sessions.first().and_then(ModelSession::activation_size);
             if let (Some(example), Some(expected)) = (&self_test, &variant.self_test_logits) {
                 let refused = |reason| StartError::SelfTest { file: variant.file.file.clone(), reason };
                 sessions
@@ -180,7 +182,7 @@ impl Inference {
                 sessions.into_iter().map(|mut session| move |batch: &[Example]| session.run(batch)).collect();
             let pool =
                 Pool::start(model, engines, PoolOptions { max_batch, batch_wait, capacity, max_wait })?;
-            Ok(Served { variant: variant.clone(), pool })
+            Ok(Served { variant: variant.clone(), activation_size, pool })
         };
         let inference = Self {
             letterbox,
@@ -201,6 +203,11 @@ impl Inference {
     /// The manifest's entry of the file that a model runs from.
     pub fn variant(&self, model: Model) -> &Variant {
         &self.served(model).variant
+    }
+
+    /// Rows and columns of the class activation maps that a model gives over its whole input; none where it gives none.
+    pub fn activation_size(&self, model: Model) -> Option<[usize; 2]> {
+        self.served(model).activation_size
     }
 
     fn served(&self, model: Model) -> &Served {

@@ -27,6 +27,7 @@ pub struct ModelSession {
     image: Option<ImageInput>,
     reads_text: bool,
     widths: Widths,
+    activation_size: Option<[usize; 2]>,
 }
 
 /// Columns of each output.
@@ -62,11 +63,18 @@ impl ModelSession {
                 subcategories: manifest.subcategories.len(),
                 embedding: manifest.embedding_width,
             },
+            activation_size: None,
         };
-        model
+        let rows = model
             .run(&[blank_example(entry.image, entry.text)])
             .map_err(|reason| StartError::Shape { file: file(), reason })?;
+        model.activation_size = rows.first().and_then(|row| row.activation.as_ref()).map(Activation::size);
         Ok(model)
+    }
+
+    /// Rows and columns of the maps over its whole input; none where the model gives none.
+    pub fn activation_size(&self) -> Option<[usize; 2]> {
+        self.activation_size
     }
 
     /// Runs the examples as one batch. Texts are padded to the longest.

@@ -49,7 +49,7 @@ def main(address):
         for output in metadata["outputs"]:
             name = output["name"]
             found = as_bytes.as_numpy(name)
-            assert found.shape == (2, output["shape"][1]), (model, name, found.shape)
+            assert found.shape == (2, *output["shape"][1:]), (model, name, found.shape)
             numpy.testing.assert_allclose(found, as_json.as_numpy(name), atol=1e-2, err_msg=f"{model} {name}")
         numpy.testing.assert_allclose(numpy.linalg.norm(as_bytes.as_numpy("embedding"), axis=1), 1, atol=1e-3)
         print(f"{model}: {', '.join(names)}")

@@ -145,6 +145,53 @@ fn a_photo_as_bytes_is_answered_in_bytes() {
     check_logits(Model::Image, logits, &listing);
 }
 
+/// `image`'s activation maps of a sample photo, by category, and its logits.
+fn activation(name: &str) -> (Vec<Vec<f32>>, Vec<f32>) {
+    let (pixels, [height, width]) = pixels(name);
+    let inputs = [tensor("image", "UINT8", json!([1, height, width, 3]), json!(pixels))];
+    let asked = json!({"inputs": inputs, "outputs": [{"name": "activation"}, {"name": "logits"}]});
+    let (status, body) = infer("image", &asked);
+    assert_eq!(status, 200, "{body}");
+    let shape: Vec<usize> = serde_json::from_value(body["outputs"][0]["shape"].clone()).unwrap();
+    let [1, categories, rows, columns] = shape[..] else { panic!("{shape:?}") };
+    assert_eq!(categories, models().manifest().categories.len());
+    let values = floats(&body["outputs"][0]);
+    (values.chunks(rows * columns).map(<[f32]>::to_vec).collect(), floats(&body["outputs"][1]))
+}
+
+/// A category's logit is the mean of its map and a constant of the model, so what differs between photos must be the same.
+#[test]
+fn maps_over_the_whole_photo_add_up_to_what_differs_between_logits() {
+    let (sofa, sofa_logits) = activation("sofa.jpg");
+    let (bicycle, bicycle_logits) = activation("bicycle.jpg");
+    let mean = |map: &[f32]| map.iter().sum::<f32>() / map.len() as f32;
+    for (category, logits) in sofa_logits.iter().zip(&bicycle_logits).enumerate() {
+        let by_maps = mean(&sofa[category]) - mean(&bicycle[category]);
+        let by_logits = logits.0 - logits.1;
+        assert!((by_maps - by_logits).abs() < 0.1, "{category}: {by_maps}, logits {by_logits}");
+    }
+}
+
+#[test]
+fn what_a_model_says_it_gives_comes_where_nothing_is_named() {
+    let (_, metadata) = get("/v2/models/image");
+    let (pixels, [height, width]) = pixels("sofa.jpg");
+    let inputs = [tensor("image", "UINT8", json!([1, height, width, 3]), json!(pixels))];
+    let (status, body) = infer("image", &json!({"inputs": inputs}));
+    assert_eq!(status, 200, "{body}");
+    let described = |tensors: &Value| {
+        let name_and_shape =
+            |tensor: &Value| (tensor["name"].clone(), tensor["shape"].as_array().unwrap()[1..].to_vec());
+        tensors.as_array().unwrap().iter().map(name_and_shape).collect::<Vec<_>>()
+    };
+    assert_eq!(described(&body["outputs"]), described(&metadata["outputs"]));
+    assert_eq!(metadata["outputs"][3]["name"], "activation");
+    for output in body["outputs"].as_array().unwrap() {
+        let shape: Vec<usize> = serde_json::from_value(output["shape"].clone()).unwrap();
+        assert_eq!(floats(output).len(), shape.iter().product::<usize>(), "{}", output["name"]);
+    }
+}
+
 #[test]
 fn bytes_and_json_that_do_not_fit_together_are_refused() {
     let (pixels, size) = pixels("bicycle.jpg");

@@ -1,6 +1,7 @@
 //! Tests of the program itself: how it starts, refuses to start, stops, imports and reindexes.
 
 mod access;
+mod activation;
 mod backup;
 mod cluster;
 mod fault_proxy;

@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub fn repository(path: &str) -> PathBuf {
@@ -47,6 +48,19 @@ pub fn linked_models() -> TempDir {
 pub fn replace(folder: &Path, name: &str, contents: &[u8]) {
     std::fs::remove_file(folder.join(name)).unwrap();
     std::fs::write(folder.join(name), contents).unwrap();
+}
+
+/// Changes the manifest of a folder of models.
+pub fn change_manifest(models: &Path, change: impl FnOnce(&mut Value)) {
+    let mut manifest: Value =
+        serde_json::from_slice(&std::fs::read(models.join("manifest.json")).unwrap()).unwrap();
+    change(&mut manifest);
+    replace(models, "manifest.json", manifest.to_string().as_bytes());
+}
+
+/// The files that a model may run from, as the manifest has them.
+pub fn variants<'a>(manifest: &'a mut Value, model: &str) -> &'a mut Vec<Value> {
+    manifest["models"][model]["variants"].as_array_mut().unwrap()
 }
 
 pub fn stderr(output: &Output) -> String {

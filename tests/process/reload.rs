@@ -14,7 +14,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, linked_models, replace};
+use crate::program::{Server, change_manifest, linked_models, replace, variants};
 
 /// No answer is remembered, so that every one is the models' own.
 const NO_CACHE: [&str; 4] = ["--cache-mb", "0", "--max-wait-ms", "60000"];
@@ -72,19 +72,6 @@ fn confidence(client: &Client, server: &Server) -> f64 {
     response.json::<Value>().unwrap()["confidence"].as_f64().unwrap()
 }
 
-/// Changes the manifest of a folder of models.
-fn change(models: &Path, change: impl FnOnce(&mut Value)) {
-    let mut manifest: Value =
-        serde_json::from_slice(&std::fs::read(models.join("manifest.json")).unwrap()).unwrap();
-    change(&mut manifest);
-    replace(models, "manifest.json", manifest.to_string().as_bytes());
-}
-
-/// The files that a model may run from, as the manifest has them.
-fn variants<'a>(manifest: &'a mut Value, model: &str) -> &'a mut Vec<Value> {
-    manifest["models"][model]["variants"].as_array_mut().unwrap()
-}
-
 /// Every text model's temperature: a hotter one is less sure of the same answer.
 fn make_hotter(manifest: &mut Value) {
     variants(manifest, "text").iter_mut().for_each(|variant| variant["temperature"] = json!(10.0));
@@ -109,7 +96,7 @@ fn models_reloaded_under_load_answer_every_request_as_the_old_or_as_the_new_ones
             })
             .collect();
         thread::sleep(Duration::from_millis(200));
-        change(shop.models.path(), make_hotter);
+        change_manifest(shop.models.path(), make_hotter);
         let (status, reloaded) = shop.reload();
         assert_eq!(status, 200, "{reloaded}");
         assert_eq!(reloaded["models"].as_array().unwrap().len(), 3);
@@ -133,7 +120,7 @@ fn models_reloaded_under_load_answer_every_request_as_the_old_or_as_the_new_ones
 fn a_hangup_reads_the_models_anew() {
     let shop = Shop::open();
     let before = shop.confidence();
-    change(shop.models.path(), make_hotter);
+    change_manifest(shop.models.path(), make_hotter);
     shop.server.signal("HUP");
     let patience = Instant::now() + Duration::from_secs(120);
     while shop.confidence() == before {
@@ -150,7 +137,7 @@ fn models_that_fail_their_self_test_do_not_take_the_place_of_those_that_pass() {
             variant["self_test_logits"].as_array_mut().unwrap().rotate_right(1);
         }
     };
-    assert_refused(|models| change(models, turn_logits), &["image", "self-test"]);
+    assert_refused(|models| change_manifest(models, turn_logits), &["image", "self-test"]);
 }
 
 #[test]
@@ -168,5 +155,5 @@ fn models_of_another_embedding_space_are_refused_by_name() {
         make_hotter(manifest);
         manifest["version"] = json!("another-space");
     };
-    assert_refused(|models| change(models, rename), &["another-space", "reindex"]);
+    assert_refused(|models| change_manifest(models, rename), &["another-space", "reindex"]);
 }

@@ -8,10 +8,10 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{TensorMetadata, request::InferRequest, request::JSON_LENGTH};
+use super::{ACTIVATION, TensorMetadata, request::InferRequest, request::JSON_LENGTH};
 use crate::{
     api::ApiError,
-    inference::{Model, Outputs},
+    inference::{Activation, Model, Outputs},
 };
 
 /// What a model said of each row.
@@ -33,7 +33,7 @@ struct OutputTensor {
     #[schema(example = "FP32")]
     datatype: &'static str,
     #[schema(example = json!([1, 13]))]
-    shape: [usize; 2],
+    shape: Vec<usize>,
     /// In row-major order, flat; absent where the values are bytes behind the JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Vec<f32>>,
@@ -49,28 +49,43 @@ struct OutputSize {
 
 /// An output to give, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
-    name: &'static str,
+pub(super) struct Wanted<'a> {
+    output: &'a TensorMetadata,
     binary: bool,
 }
 
+impl Wanted<'_> {
+    pub(super) fn name(&self) -> &'static str {
+        self.output.name
+    }
+
+    /// With this many rows.
+    fn shape(&self, rows: usize) -> Vec<usize> {
+        let of_a_row = self.output.shape.iter().skip(1).filter_map(|&width| usize::try_from(width).ok());
+        std::iter::once(rows).chain(of_a_row).collect()
+    }
+}
+
 /// What the request asks for, or all there is.
-pub(super) fn wanted(request: &InferRequest, outputs: &[TensorMetadata]) -> Result<Vec<Wanted>, ApiError> {
+pub(super) fn wanted<'a>(
+    request: &InferRequest,
+    outputs: &'a [TensorMetadata],
+) -> Result<Vec<Wanted<'a>>, ApiError> {
     let binary = request.parameters.binary_data_output;
     if request.outputs.is_empty() {
-        return Ok(outputs.iter().map(|output| Wanted { name: output.name, binary }).collect());
+        return Ok(outputs.iter().map(|output| Wanted { output, binary }).collect());
     }
-    let mut wanted: Vec<Wanted> = Vec::with_capacity(outputs.len());
+    let mut wanted: Vec<Wanted<'_>> = Vec::with_capacity(outputs.len());
     for (index, asked) in request.outputs.iter().enumerate() {
         let refuse = |detail: String| ApiError::unusable(format!("outputs[{index}].name"), detail);
         let Some(output) = outputs.iter().find(|output| output.name == asked.name) else {
             let names = outputs.iter().map(|output| output.name).collect::<Vec<_>>().join(", ");
             return Err(refuse(format!("the model has no output {:?}; it gives {names}", asked.name)));
         };
-        if wanted.iter().any(|before| before.name == output.name) {
+        if wanted.iter().any(|before| before.name() == output.name) {
             return Err(refuse(format!("{} was asked for before", output.name)));
         }
-        wanted.push(Wanted { name: output.name, binary: asked.parameters.binary_data.unwrap_or(binary) });
+        wanted.push(Wanted { output, binary: asked.parameters.binary_data.unwrap_or(binary) });
     }
     Ok(wanted)
 }
@@ -79,22 +94,22 @@ pub(super) fn write(
     model: Model,
     version: &str,
     id: Option<String>,
-    wanted: &[Wanted],
+    wanted: &[Wanted<'_>],
     rows: &[Outputs],
 ) -> Result<Response, ApiError> {
     let mut binary = Vec::new();
     let outputs = wanted
         .iter()
-        .map(|&Wanted { name, binary: as_bytes }| {
+        .map(|output| {
+            let name = output.name();
             let values: Vec<f32> = rows.iter().flat_map(|row| column(row, name)).copied().collect();
-            let shape = [rows.len(), values.len() / rows.len().max(1)];
-            let (data, parameters) = if as_bytes {
+            let (data, parameters) = if output.binary {
                 binary.extend(values.iter().flat_map(|value| value.to_le_bytes()));
                 (None, Some(OutputSize { binary_data_size: values.len() * size_of::<f32>() }))
             } else {
                 (Some(values), None)
             };
-            OutputTensor { name, datatype: "FP32", shape, data, parameters }
+            OutputTensor { name, datatype: "FP32", shape: output.shape(rows.len()), data, parameters }
         })
         .collect();
     let answer = InferAnswer { model_name: model.name(), model_version: version.to_owned(), id, outputs };
@@ -116,6 +131,7 @@ fn column<'a>(row: &'a Outputs, name: &str) -> &'a [f32] {
         "logits" => &row.logits,
         "subcategory_logits" => &row.subcategory_logits,
         "embedding" => &row.embedding,
+        ACTIVATION => row.activation.as_ref().map_or(&[], Activation::values),
         _ => row.log_price.as_ref().map_or(&[], |prices| prices.as_slice()),
     }
 }

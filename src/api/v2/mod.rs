@@ -24,8 +24,11 @@ use self::{answer::InferAnswer, request::InferRequest};
 use super::{ApiError, AppState, Problem, Serving, body::read_body};
 use crate::{
     artefacts::{ImageInput, Manifest, ModelEntry, TextInput},
-    inference::Model,
+    inference::{Inference, Model},
 };
+
+/// The output that is only read from a model's run where it is wanted.
+const ACTIVATION: &str = "activation";
 
 /// Routes that need no key: a probe has none.
 pub(super) fn probes() -> OpenApiRouter<Serving> {
@@ -110,7 +113,7 @@ async fn model(
         versions: vec![manifest.version.clone()],
         platform: "onnxruntime_onnx",
         inputs: inputs(manifest, model),
-        outputs: outputs(manifest, model),
+        outputs: outputs(state.inference(), model),
     }))
 }
 
@@ -157,9 +160,12 @@ async fn infer(
     let body = read_body(request, &state).await?;
     let (request, binary) = request::parse(&body, json_length)?;
     let manifest = state.inference().manifest();
-    let wanted = answer::wanted(&request, &outputs(manifest, model))?;
+    let outputs = outputs(state.inference(), model);
+    let wanted = answer::wanted(&request, &outputs)?;
     let vocabulary = state.inference().text_encoder().vocabulary();
-    let examples = tensor::examples(manifest.model(model), vocabulary, request.inputs, binary)?;
+    let mut examples = tensor::examples(manifest.model(model), vocabulary, request.inputs, binary)?;
+    let activation = wanted.iter().any(|output| output.name() == ACTIVATION);
+    examples.iter_mut().for_each(|example| example.activation = activation);
     let rows = state.inference().run(model, examples, state.deadline()).await?;
     answer::write(model, &manifest.version, request.id, &wanted, &rows)
 }
@@ -204,8 +210,9 @@ fn inputs(manifest: &Manifest, model: Model) -> Vec<TensorMetadata> {
     image.into_iter().chain(text.into_iter().flatten()).collect()
 }
 
-/// What the model writes, by the artefact contract.
-fn outputs(manifest: &Manifest, model: Model) -> Vec<TensorMetadata> {
+/// What the model writes, by the artefact contract, and its activation maps where it has them.
+fn outputs(inference: &Inference, model: Model) -> Vec<TensorMetadata> {
+    let manifest = inference.manifest();
     let output =
         |name, width: usize| TensorMetadata { name, datatype: "FP32", shape: vec![-1, width as i64] };
     let mut outputs = vec![
@@ -215,6 +222,10 @@ fn outputs(manifest: &Manifest, model: Model) -> Vec<TensorMetadata> {
     ];
     if manifest.model(model).text.is_some() {
         outputs.push(output("log_price", 3));
+    }
+    if let Some([rows, columns]) = inference.activation_size(model) {
+        let shape = vec![-1, manifest.categories.len() as i64, rows as i64, columns as i64];
+        outputs.push(TensorMetadata { name: ACTIVATION, datatype: "FP32", shape });
     }
     outputs
 }
