@@ -19,6 +19,7 @@ pub mod intake;
 pub mod preprocess;
 pub mod ranking;
 pub mod reindex;
+mod revalidate;
 pub mod secret;
 pub mod serve;
 pub mod telemetry;

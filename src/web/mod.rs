@@ -10,9 +10,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use sha2::{Digest, Sha256};
 use tower_http::{compression::CompressionLayer, set_header::SetResponseHeaderLayer};
 
+use crate::revalidate::{self, hash};
 use assets::ASSETS;
 
 /// Where the page's files are: their hash is in the path, so they never change there.
@@ -48,10 +48,10 @@ pub fn router(limits: PageLimits) -> Router {
         .replace("%ASSETS%", &format!("{FOLDER}/{version}"))
         .replace("%MAX_PHOTO_BYTES%", &limits.max_photo_bytes.to_string())
         .replace("%MAX_PHOTOS%", &limits.max_photos.to_string());
-    let tag = format!("\"{}\"", hash([page.as_bytes()]));
+    let page_hash = hash([page.as_bytes()]);
     let router =
         Router::new()
-            .route("/", get(move |headers: HeaderMap| async move { index(&headers, page, &tag) }))
+            .route("/", get(move |headers: HeaderMap| async move { index(&headers, page, &page_hash) }))
             .route(
                 &format!("{FOLDER}/{{version}}/{{*path}}"),
                 get(move |Path((asked, path)): Path<(String, String)>| async move {
@@ -65,14 +65,8 @@ pub fn router(limits: PageLimits) -> Router {
 }
 
 /// Asked for anew each time, sent only when it is another.
-fn index(headers: &HeaderMap, page: String, tag: &str) -> Response {
-    let caching = [(header::ETAG, tag), (header::CACHE_CONTROL, "no-cache")];
-    // A compressing proxy marks the tag as weak (`W/`), and it is the same page still.
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    if known.is_some_and(|tags| tags.contains(tag)) {
-        return (StatusCode::NOT_MODIFIED, caching).into_response();
-    }
-    (caching, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], page).into_response()
+fn index(headers: &HeaderMap, page: String, hash: &str) -> Response {
+    revalidate::answer(headers, hash, ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page))
 }
 
 fn file(current: bool, path: &str) -> Response {
@@ -83,14 +77,4 @@ fn file(current: bool, path: &str) -> Response {
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }
-}
-
-/// The first 64 bits of the SHA-256 of all parts, in hexadecimal.
-fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -66,6 +66,29 @@ fn the_thumbnail_of_the_first_photo_is_kept() {
 }
 
 #[test]
+fn a_thumbnail_that_a_client_has_is_not_sent_again_until_the_photo_is_another() {
+    let store = |name: &str| {
+        let images = json!([{"base64": base64(&photo(name))}]);
+        put_json("/v1/products/revisited", &json!({"title": "Sofa", "images": images}));
+    };
+    let ask = |tag: &str| {
+        client().get(url("/v1/products/revisited/photo")).header("if-none-match", tag).send().unwrap()
+    };
+    store("sofa.jpg");
+    let first = ask("\"another\"");
+    assert_eq!(
+        (first.status().as_u16(), &first.headers()["cache-control"]),
+        (200, &"no-cache".parse().unwrap())
+    );
+    let tag = first.headers()["etag"].to_str().unwrap().to_owned();
+    let again = ask(&tag);
+    assert_eq!((again.status().as_u16(), again.headers()["etag"].to_str().unwrap()), (304, tag.as_str()));
+    assert!(again.bytes().unwrap().is_empty());
+    store("lamp.jpg");
+    assert_eq!(ask(&tag).status(), 200);
+}
+
+#[test]
 fn each_product_of_an_array_is_stored_or_gets_its_own_error() {
     let body = json!([
         {"id": "bulk-1", "title": "Lamp"},

@@ -8,13 +8,16 @@ pub(super) use bulk::{Line, Lines};
 use axum::{
     Json,
     extract::{Path, State},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{ApiError, AppState, Problem, Serving, body::ApiJson, listing::ProductInput};
-use crate::catalogue::{Product, ProductId, StoredProduct};
+use crate::{
+    catalogue::{Product, ProductId, StoredProduct},
+    revalidate,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
@@ -91,16 +94,22 @@ async fn delete_product(
     params(("id" = ProductId, Path, description = "The product")),
     responses(
         (status = 200, content_type = "image/jpeg", body = String, description = "At most 320 pixels a side"),
+        (status = 304, description = "It is the one of `If-None-Match`"),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
         (status = "5XX", description = "The server cannot answer", body = Problem, content_type = "application/problem+json")
     ))]
-async fn get_photo(State(state): State<AppState>, Path(id): Path<String>) -> Result<Response, ApiError> {
+async fn get_photo(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    request: HeaderMap,
+) -> Result<Response, ApiError> {
     let stored = find(&state, &id).await?;
     let thumbnail = stored.thumbnail.ok_or_else(|| {
         ApiError::NotFound(format!("the product {} was stored without a photo", stored.product.id))
     })?;
     let headers = [(header::CONTENT_TYPE, "image/jpeg"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    Ok((headers, thumbnail).into_response())
+    let hash = revalidate::hash([thumbnail.as_slice()]);
+    Ok(revalidate::answer(&request, &hash, (headers, thumbnail)))
 }
 
 /// Checks one product and embeds it, unless what is stored of it still holds.
