@@ -36,6 +36,7 @@ export function megabytes(bytes) {
 }
 
 export function kilometres(distance) {
+  if (distance < 1) return "under 1 km";
   return `${distance < 10 ? distance.toFixed(1) : Math.round(distance)} km`;
 }
 

@@ -17,7 +17,9 @@ export function heat(maps, photos, category) {
   const layers = element("div", { class: "heat", id: "heat", hidden: !shown },
     element("ul", {}, maps.map((map, index) =>
       element("li", {}, element("img", { src: addresses[index], alt: `Photo ${index + 1}: ${finding(map)}` }), layer(map)))),
-    element("p", { class: "hint" }, `The warmer a place, the more it speaks for ${category}.`));
+    element("p", { class: "hint" }, maps.every(isFaint)
+      ? `Hardly any of the photo${maps.length > 1 ? "s" : ""} speaks for ${category}.`
+      : `The warmer a place, the more it speaks for ${category}.`));
   const toggle = element("button", { type: "button", "aria-expanded": String(shown), "aria-controls": layers.id,
     onclick: () => {
       shown = !shown;
@@ -39,9 +41,14 @@ function layer({ height, width, values }) {
   return canvas;
 }
 
+function isFaint({ values }) {
+  return Math.max(...values) < FAINT;
+}
+
 /** The heat in words: whether there is any, and where its middle lies. */
-function finding({ height, width, values }) {
-  if (Math.max(...values) < FAINT) return "hardly anything in it counts";
+function finding(map) {
+  if (isFaint(map)) return "hardly anything in it counts";
+  const { height, width, values } = map;
   const sum = values.reduce((total, value) => total + value, 0);
   const middle = (place, size) => values.reduce((total, value, cell) => total + value * (place(cell) + 0.5), 0) / sum / size;
   const side = (share, before, after) => (share < 0.4 ? before : share > 0.6 ? after : "");
