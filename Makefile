@@ -36,7 +36,7 @@ test-browser: test-setup ## Drive the page in Chromium
 	node --test tests/browser/page.test.mjs tests/browser/keys.test.mjs
 
 test-clients: test-setup ## Run the snippets of docs/ and the TypeScript client; lint the OpenAPI document and try it
-	node --test tests/clients/spec.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
+	node --test tests/clients/spec.test.mjs tests/clients/examples.test.mjs tests/clients/snippets.test.mjs tests/clients/typescript.test.mjs
 	tests/clients/triton.sh
 
 test-operations: test-setup ## Lint the images; parse the compose file; ask /metrics for what the dashboard shows

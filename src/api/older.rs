@@ -48,7 +48,7 @@ struct OlderCombinedForm {
     #[schema(value_type = String, format = Binary)]
     image: String,
     /// Title and description in one.
-    #[schema(max_length = 50000)]
+    #[schema(max_length = 50000, example = "Three seater sofa, grey fabric")]
     text: String,
 }
 

@@ -55,7 +55,9 @@ struct PredictRequest {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the multipart form in the OpenAPI document")]
 struct PredictForm {
+    #[schema(example = "Three seater sofa")]
     title: Option<String>,
+    #[schema(example = "Grey fabric, smoke-free home")]
     description: Option<String>,
     top_k: Option<usize>,
     activation: Option<bool>,

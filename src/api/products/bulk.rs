@@ -68,7 +68,10 @@ struct Element(Box<serde_json::value::RawValue>);
 /// (`application/x-ndjson`, a product a line, of any length) is answered with NDJSON while it is read: a line for each
 /// product, then `{"stored": n, "failed": n}`; read the answer while you send.
 #[utoipa::path(post, path = "/v1/products", tag = "products", operation_id = "postProducts",
-    request_body(content((Vec<ProductInput> = "application/json"), (String = "application/x-ndjson"))),
+    request_body(content(
+        (Vec<ProductInput> = "application/json"),
+        (String = "application/x-ndjson", example = json!("{\"id\": \"sofa-002\", \"title\": \"Two-seater sofa\"}\n{\"id\": \"lamp-001\", \"title\": \"Desk lamp\", \"price\": 8}\n"))
+    )),
     responses(
         (status = 200, description = "What became of each", content((BulkResponse = "application/json"), (String = "application/x-ndjson"))),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),

@@ -60,7 +60,7 @@ async fn put_product(
 
 /// Get a product
 #[utoipa::path(get, path = "/v1/products/{id}", tag = "products", operation_id = "getProduct",
-    params(("id" = ProductId, Path, description = "The product")),
+    params(("id" = ProductId, Path, description = "The product", example = "road-bike-red-54cm")),
     responses(
         (status = 200, description = "The product", body = Product),
         (status = "4XX", description = "The request cannot be answered as it is", body = Problem, content_type = "application/problem+json"),
@@ -91,7 +91,7 @@ async fn delete_product(
 
 /// Get the thumbnail of a product's first photo
 #[utoipa::path(get, path = "/v1/products/{id}/photo", tag = "products", operation_id = "getProductPhoto",
-    params(("id" = ProductId, Path, description = "The product")),
+    params(("id" = ProductId, Path, description = "The product", example = "road-bike-red-54cm")),
     responses(
         (status = 200, content_type = "image/jpeg", body = String, description = "At most 320 pixels a side"),
         (status = 304, description = "It is the one of `If-None-Match`"),
