@@ -68,6 +68,26 @@ describe("categorising", () => {
     assert.match(await page.locator("#answer-status").textContent(), /^Sports, Leisure & Travel, [\d.]+ % sure/);
   });
 
+  onThePage("a photo may be dropped", async (page) => {
+    const dropped = await page.evaluateHandle((base64) => {
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const transfer = new DataTransfer();
+      transfer.items.add(new File([bytes], "bicycle.jpg", { type: "image/jpeg" }));
+      return transfer;
+    }, await readFile(samplePhoto("bicycle.jpg"), "base64"));
+    await page.getByText("Drop photos here").dispatchEvent("drop", { dataTransfer: dropped });
+    await page.getByText("image model").waitFor();
+    assert.equal(await page.getByAltText("bicycle.jpg").count(), 1);
+  });
+
+  onThePage("a phone offers its camera", async (page) => {
+    const camera = page.getByLabel("Take a photo");
+    assert.ok(await page.getByText("Take a photo").isVisible());
+    assert.equal(await camera.getAttribute("capture"), "environment");
+    await camera.setInputFiles(samplePhoto("bicycle.jpg"));
+    await page.getByText("image model").waitFor();
+  }, { width: 360, hasTouch: true, isMobile: true });
+
   onThePage("only a photo gets no price, and taking the photo back takes the answer away", async (page) => {
     await page.getByLabel("Choose photos").setInputFiles(samplePhoto("sofa.jpg"));
     await page.getByText("image model").waitFor();
