@@ -21,7 +21,7 @@ use clap::Parser;
 use marketrank::{
     catalogue::{Catalogue, Filter, Index, Probe, embedded::EmbeddedCatalogue},
     config::ModelConfig,
-    intake::Intake,
+    intake::{Intake, Question},
     preprocess::PhotoLimits,
     ranking::{Query, RankRequest, TextQuery, rank},
     serve::open_models,
@@ -160,10 +160,8 @@ async fn times(
 }
 
 async fn embed(intake: &Intake, words: &str) -> anyhow::Result<Vec<f32>> {
-    Ok(intake
-        .understand(words, "", Vec::new(), false, Instant::now() + Duration::from_secs(60))
-        .await?
-        .embedding())
+    let question = Question { title: words, ..Question::default() };
+    Ok(intake.understand(question, Instant::now() + Duration::from_secs(60)).await?.embedding())
 }
 
 /// Share of the exact nearest products that the index finds, over queries that are perturbed listings.

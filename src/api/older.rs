@@ -16,7 +16,7 @@ use super::{
     body::{MAX_DESCRIPTION, check_length, content_type},
     form::{self, form_error},
 };
-use crate::{inference::CategoryProbability, telemetry::metrics};
+use crate::{inference::CategoryProbability, intake::Question, telemetry::metrics};
 
 pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
@@ -147,8 +147,8 @@ async fn predict(state: &AppState, text: &str, photos: Vec<Bytes>) -> Result<Jso
     if photos.is_empty() && text.trim().is_empty() {
         return Err(ApiError::unusable("text", "it is blank"));
     }
-    let deadline = state.deadline();
-    let understood = state.intake().understand("", text, photos, false, deadline).await;
+    let question = Question { description: text, photos, ..Question::default() };
+    let understood = state.intake().understand(question, state.deadline()).await;
     let inferred = understood.map_err(|error| error.at(|_| "image".into()))?;
     let prediction = state.inference().predict(&inferred, usize::MAX);
     metrics::prediction(prediction.model, &prediction.category, prediction.confidence);

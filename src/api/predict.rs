@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     inference::{CategoryProbability, HeatMap, Prediction, PriceBand},
-    intake::MAX_PHOTOS,
+    intake::{MAX_PHOTOS, Question},
     telemetry::metrics,
 };
 
@@ -225,8 +225,8 @@ async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, 
     if !(1..=100).contains(&top_k) {
         return Err(ApiError::unusable("top_k", format!("it is {top_k}, it must be from 1 to 100")));
     }
-    let deadline = state.deadline();
-    let inferred = state.intake().understand(&title, &description, photos, activation, deadline).await?;
+    let question = Question { title: &title, description: &description, photos, activation };
+    let inferred = state.intake().understand(question, state.deadline()).await?;
     let Prediction { category, subcategory, confidence, needs_review, predictions, price, model, activation } =
         state.inference().predict(&inferred, top_k);
     metrics::prediction(model, &category, confidence);

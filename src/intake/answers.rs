@@ -9,11 +9,10 @@ use std::{
     time::Instant,
 };
 
-use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 use sha2::{Digest, Sha256};
 
-use super::IntakeError;
+use super::{IntakeError, Question};
 use crate::{
     inference::{InferenceError, Inferred},
     telemetry::metrics,
@@ -29,8 +28,9 @@ const USUAL: u64 = 2_048;
 pub(super) struct Content([u8; 32]);
 
 impl Content {
-    pub fn of(title: &str, description: &str, photos: &[Bytes], activation: bool) -> Self {
-        let mut hash = Sha256::new_with_prefix([u8::from(activation)]);
+    pub fn of(question: &Question<'_>) -> Self {
+        let Question { title, description, photos, activation } = question;
+        let mut hash = Sha256::new_with_prefix([u8::from(*activation)]);
         let parts =
             [title.as_bytes(), description.as_bytes()].into_iter().chain(photos.iter().map(|p| &p[..]));
         for part in parts {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn content(title: &str) -> Content {
-        Content::of(title, "", &[], false)
+        Content::of(&Question { title, ..Question::default() })
     }
 
     fn soon() -> Instant {
@@ -142,7 +142,8 @@ mod tests {
             let answer = answers.get_or_ask(|| content(title), soon(), ask).await.unwrap();
             assert_eq!(answer.rows[0].logits, [logit]);
         }
-        assert_ne!(Content::of("ab", "c", &[], false), Content::of("a", "bc", &[], false));
+        let of = |title, description| Content::of(&Question { title, description, ..Question::default() });
+        assert_ne!(of("ab", "c"), of("a", "bc"));
     }
 
     #[tokio::test]

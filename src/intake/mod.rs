@@ -31,6 +31,17 @@ pub struct Intake {
     answers: Answers,
 }
 
+/// A listing or a query that the models are asked about.
+#[derive(Debug, Clone, Default)]
+pub struct Question<'a> {
+    pub title: &'a str,
+    pub description: &'a str,
+    /// Files of photos.
+    pub photos: Vec<Bytes>,
+    /// Whether it is asked where in the photos the answer comes from.
+    pub activation: bool,
+}
+
 /// Why a listing cannot be taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
@@ -77,20 +88,18 @@ impl Intake {
         self.answers.bytes()
     }
 
-    /// What the model that fits says of a listing or a query and, where `activation` is wanted, where in the photos it
-    /// comes from. A blank title or description counts as none. Refused at once where too many wait already.
+    /// What the model that fits says. A blank title or description counts as none. Refused at once where too many wait
+    /// already.
     pub async fn understand(
         &self,
-        title: &str,
-        description: &str,
-        photos: Vec<Bytes>,
-        activation: bool,
+        question: Question<'_>,
         deadline: Instant,
     ) -> Result<Arc<Inferred>, IntakeError> {
         // Cheap to clone: the bytes are shared.
-        let same_photos = photos.clone();
-        let content = move || Content::of(title, description, &same_photos, activation);
+        let asked = question.clone();
+        let content = move || Content::of(&asked);
         let ask = async {
+            let Question { title, description, photos, activation } = question;
             let admission = self.inference.admit(model(title, description, &photos)?, photos.len())?;
             let (mut tensors, _) = self.tensors(title, description, photos, false).await?;
             tensors.activation = activation;

@@ -12,6 +12,7 @@ use crate::{
         photos::PhotoSource,
     },
     catalogue::{Filter, Near, Place, StoredProduct},
+    intake::Question,
     ranking::{
         Boost, DistanceBoost, MAX_CANDIDATES, MAX_PLACE, MAX_VIEWED, Not, PhotoQuery, Query, QueryWeights,
         RankRequest, TextQuery,
@@ -194,8 +195,8 @@ async fn embed_photo(
 }
 
 async fn embed(state: &AppState, field: &str, text: &str, photos: Vec<Bytes>) -> Result<Vec<f32>, ApiError> {
-    let deadline = state.deadline();
-    let inferred = state.intake().understand(text, "", photos, false, deadline).await;
+    let question = Question { title: text, photos, ..Question::default() };
+    let inferred = state.intake().understand(question, state.deadline()).await;
     Ok(inferred.map_err(|error| error.at(|_| field.into()))?.embedding())
 }
 

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use marketrank::{
     artefacts::{Artefacts, PrecisionChoice},
     inference::{Inference, InferenceOptions, Outputs, Runtime},
-    intake::{Intake, MAX_PHOTOS},
+    intake::{Intake, MAX_PHOTOS, Question},
     preprocess::PhotoLimits,
 };
 
@@ -130,7 +130,8 @@ async fn ask(
             (listing.title.as_str(), listing.description.as_str())
         }
     };
-    let inferred = intake.understand(title, description, files, false, Instant::now() + PATIENCE).await?;
+    let question = Question { title, description, photos: files, activation: false };
+    let inferred = intake.understand(question, Instant::now() + PATIENCE).await?;
     Ok(Answer {
         listing: index,
         category: listing.category,
