@@ -7,6 +7,11 @@ WORKDIR /source
 COPY setup ./setup
 RUN ./setup/onnxruntime.sh
 
+FROM python:3.13-slim-bookworm AS weights
+WORKDIR /source
+COPY training/weights.sh training/weights-requirements.txt ./training/
+RUN ./training/weights.sh
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
@@ -40,6 +45,10 @@ LABEL org.opencontainers.image.title="marketrank-train" \
       org.opencontainers.image.description="Makes marketrank's models from a marketplace's own listings" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 COPY --from=build /programs/marketrank-train /usr/local/bin/marketrank-train
+COPY --from=weights /source/.cache/weights /opt/marketrank/weights
+COPY LICENSE-APACHE LICENSE-MIT THIRD-PARTY.md ./
+ENV MARKETRANK_IMAGE_WEIGHTS=/opt/marketrank/weights/efficientnet_lite2.pth \
+    MARKETRANK_TEXT_WEIGHTS=/opt/marketrank/weights/minilm
 WORKDIR /data
 ENTRYPOINT ["marketrank-train"]
 CMD ["--help"]
@@ -55,7 +64,7 @@ LABEL org.opencontainers.image.title="marketrank" \
 COPY --from=build /programs/marketrank /usr/local/bin/marketrank
 COPY models ./models
 COPY sample ./sample
-COPY LICENSE-APACHE LICENSE-MIT ./
+COPY LICENSE-APACHE LICENSE-MIT THIRD-PARTY.md ./
 # Inside a container every address is the container's own; what is published is the host's choice. Give it
 # MARKETRANK_API_KEYS_FILE, or MARKETRANK_OPEN=true where whoever reaches it may come in: without either it does not start.
 ENV MARKETRANK_MODELS=/opt/marketrank/models \

@@ -25,12 +25,22 @@ pub struct WeightsArgs {
     pub image_backbone: PhotoArchitecture,
 
     /// Weights of the photo network: a file, or a model of the Hugging Face hub such as `timm/resnet50.a1_in1k`
-    #[arg(long, default_value = ".cache/weights/efficientnet_lite2.pth", value_name = "PATH|HUB ID")]
+    #[arg(
+        long,
+        env = "MARKETRANK_IMAGE_WEIGHTS",
+        default_value = ".cache/weights/efficientnet_lite2.pth",
+        value_name = "PATH|HUB ID"
+    )]
     pub image_weights: WeightsSource,
 
     /// Weights of the text network, any `BertModel` with its config.json and tokenizer.json: a folder or a model of the
     /// Hugging Face hub
-    #[arg(long, default_value = ".cache/weights/minilm", value_name = "PATH|HUB ID")]
+    #[arg(
+        long,
+        env = "MARKETRANK_TEXT_WEIGHTS",
+        default_value = ".cache/weights/minilm",
+        value_name = "PATH|HUB ID"
+    )]
     pub text_weights: WeightsSource,
 
     /// The hub, or a mirror of it
