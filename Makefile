@@ -6,11 +6,13 @@ DATA   ?= ../shared/data/marketplace
 CLEAN  ?= data/clean
 LISTEN ?= 127.0.0.1:8080
 LISTINGS ?= 10000
+MINUTES ?= 30
+SECONDS ?= 600
 
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench bench-ranking evaluate-ranking tune-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench bench-ranking evaluate-ranking fuzz soak tune-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,15 @@ test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP 
 test-slow: weights test-setup ## Prepare, train, export and serve a made-up marketplace; ten thousand hostile requests; minutes
 	node --test tests/own_categories/own_categories.test.mjs
 	$(CARGO) test --release --locked --workspace --test http -- --ignored --nocapture hostile
+
+soak: build ## Half an hour of mixed load with faults: answers, p99, memory and descriptors must stay as they were
+	tests/load/setup.sh
+	.cache/load-python/bin/python tests/load/soak.py --minutes $(MINUTES)
+
+fuzz: ## Fuzz every reader of foreign bytes for SECONDS (default 600) each; needs a nightly compiler and cargo-fuzz
+	@for target in $$(cargo +nightly fuzz list); do \
+	    cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS) -rss_limit_mb=2048 -timeout=20 -print_final_stats=1 || exit 1; \
+	done
 
 test-browser: test-setup ## Drive the page in Chromium
 	node --test tests/browser/page.test.mjs tests/browser/keys.test.mjs

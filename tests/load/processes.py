@@ -56,11 +56,11 @@ def _running(command, env, url, probe):
 
 
 @contextmanager
-def marketrank(*flags, port=8170):
-    """The server over an empty catalogue. No answers are kept, or the second time would cost nothing."""
+def marketrank(*flags, port=8170, cache_mb=0):
+    """The server over an empty catalogue. Unless told otherwise it keeps no answers, or the second time would cost nothing."""
     with tempfile.TemporaryDirectory() as folder:
         command = [ROOT / "target/release/marketrank", "serve", "--listen", f"127.0.0.1:{port}"]
-        command += ["--data-dir", f"{folder}/catalogue", "--cache-mb", "0", "--log", "error", *flags]
+        command += ["--data-dir", f"{folder}/catalogue", "--cache-mb", str(cache_mb), "--log", "error", *flags]
         with _running(command, {}, f"http://127.0.0.1:{port}", "/health/ready") as server:
             yield server
 

@@ -1,5 +1,6 @@
 //! Weight files, read and written: real files in every format, and files made to do harm.
 
+mod damaged;
 mod hub;
 mod pytorch;
 mod safetensors;
