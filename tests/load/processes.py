@@ -29,9 +29,10 @@ class Server:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def resident_mb(self) -> float:
+    def resident_mb(self, part="VmRSS") -> float:
+        """`RssAnon` is what the process holds; the rest of `VmRSS` are pages of files, which the system takes back when it likes."""
         status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+        return int(re.search(rf"{part}:\s+(\d+)", status)[1]) / 1024
 
 
 @contextmanager
