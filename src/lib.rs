@@ -10,6 +10,7 @@ pub mod artefacts;
 pub mod backup;
 pub mod catalogue;
 pub mod config;
+mod fingerprint;
 pub mod front;
 #[doc(hidden)]
 pub mod fuzz;

@@ -4,16 +4,12 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use sha2::{Digest, Sha256};
+
+use crate::fingerprint::{hex, of_parts};
 
 /// The first 64 bits of the SHA-256 of all parts, in hexadecimal.
 pub(crate) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    hasher.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&of_parts(parts)[..8])
 }
 
 /// The answer with its tag, or 304 without a body where the client has the one of this tag.

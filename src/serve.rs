@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     access::KeyFile,
-    api::{self, Admission, AppState, BodyMemory, Gate, OpenModels, PhotoFetcher, Serving},
+    api::{self, Admission, AppState, ByteBudget, Gate, OpenModels, PhotoFetcher, Serving},
     artefacts::Artefacts,
     catalogue::{Catalogue, Timed, cluster::ClusterCatalogue, embedded::EmbeddedCatalogue},
     config::{CatalogueConfig, ModelConfig, ServeConfig},
@@ -94,7 +94,7 @@ pub fn gate(config: &ServeConfig) -> anyhow::Result<Gate> {
         admission: Admission::new(config.access.access()?, config.access.rate_limits()),
         cors: api::cors(&config.access.cors_origin)?,
         max_body_bytes: config.limits.max_body_bytes(),
-        body_memory: BodyMemory::new(config.limits.all_body_bytes()?),
+        body_memory: ByteBudget::new(config.limits.all_body_bytes()?),
         body_timeout: config.front.body_timeout(),
     })
 }

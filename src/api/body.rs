@@ -53,8 +53,7 @@ pub fn arrival_error(
     } else if is_caused_by::<TooSlow>(error) {
         ApiError::TooSlow
     } else if is_caused_by::<NoRoom>(error) {
-        let detail = "the requests under way take all of --max-bodies-mb; send it again".into();
-        ApiError::Overloaded { detail, retry_after: Duration::from_secs(1) }
+        ApiError::Overloaded { detail: NoRoom.to_string(), retry_after: Duration::from_secs(1) }
     } else {
         ApiError::Malformed(format!("the {what} cannot be read: {reason}"))
     }

@@ -4,6 +4,7 @@ mod admin;
 mod admission;
 mod body;
 mod body_memory;
+mod byte_budget;
 mod error;
 mod form;
 pub(crate) mod fuzz;
@@ -44,7 +45,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
 pub use admission::{Admission, cors};
-pub use body_memory::BodyMemory;
+pub use byte_budget::ByteBudget;
 pub use error::{ApiError, Problem};
 pub use photos::PhotoFetcher;
 pub use state::{AppState, OpenModels, ReloadError, Serving};
@@ -131,7 +132,7 @@ pub struct Gate {
     pub cors: CorsLayer,
     pub max_body_bytes: usize,
     /// What all bodies under way may take together.
-    pub body_memory: BodyMemory,
+    pub body_memory: ByteBudget,
     /// How long a body may keep the server waiting.
     pub body_timeout: Duration,
 }

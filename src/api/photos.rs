@@ -16,10 +16,12 @@ use reqwest::{
     redirect::Policy,
 };
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use utoipa::ToSchema;
 
-use super::error::ApiError;
+use super::{
+    byte_budget::{ByteBudget, Share},
+    error::ApiError,
+};
 use crate::{config::LimitConfig, preprocess::PhotoError};
 
 /// Redirects followed, at most.
@@ -45,14 +47,13 @@ pub struct PhotoFetcher {
     client: Option<Client>,
     allow_private: bool,
     max_bytes: usize,
-    /// A permit a byte.
-    memory: Arc<Semaphore>,
+    memory: ByteBudget,
 }
 
 /// A fetched photo and its share of the memory, which is given back when the last handle on the bytes is gone.
 struct Fetched {
     bytes: BytesMut,
-    _memory: Option<OwnedSemaphorePermit>,
+    _memory: Share,
 }
 
 impl AsRef<[u8]> for Fetched {
@@ -70,7 +71,7 @@ impl PhotoFetcher {
         let allow_private = limits.fetch_private;
         let resolver = PublicResolver { allow_private, lookup };
         let client = if limits.no_fetch { None } else { Some(client(resolver, limits.timeout())?) };
-        let memory = Arc::new(Semaphore::new(MAX_MEMORY));
+        let memory = ByteBudget::new(MAX_MEMORY);
         Ok(Self { client, allow_private, max_bytes: limits.photo_limits().max_bytes, memory })
     }
 
@@ -117,25 +118,16 @@ impl PhotoFetcher {
         let announced = answer.content_length().and_then(|length| usize::try_from(length).ok());
         self.check_size(field, announced.unwrap_or(0))?;
         let mut bytes = BytesMut::new();
-        let mut memory: Option<OwnedSemaphorePermit> = None;
+        let mut memory = self.memory.share();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             self.check_size(field, bytes.len() + chunk.len())?;
-            let more = self.reserve(chunk.len())?;
-            match &mut memory {
-                Some(memory) => memory.merge(more),
-                None => memory = Some(more),
-            }
+            memory.take(chunk.len()).map_err(|_| ApiError::Overloaded {
+                detail: "too many photos are being fetched".into(),
+                retry_after: Duration::from_secs(1),
+            })?;
             bytes.extend_from_slice(&chunk);
         }
         Ok(Bytes::from_owner(Fetched { bytes, _memory: memory }))
-    }
-
-    fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Arc::clone(&self.memory).try_acquire_many_owned(permits).map_err(|_| ApiError::Overloaded {
-            detail: "too many photos are being fetched".into(),
-            retry_after: Duration::from_secs(1),
-        })
     }
 
     fn check_size(&self, field: &str, bytes: usize) -> Result<(), ApiError> {

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::{Facts, PhotoTag};
+use crate::fingerprint::{hex, of_parts};
 
 /// Longest accepted product id, in bytes.
 pub const MAX_ID_LENGTH: usize = 128;
@@ -136,16 +136,9 @@ pub struct ContentHash(String);
 impl ContentHash {
     pub fn of(product: &Product, photos: &[impl AsRef<[u8]>]) -> Self {
         let description = product.description.as_deref().unwrap_or_default();
-        let mut hasher = Sha256::new();
-        for part in [product.title.as_bytes(), description.as_bytes()]
-            .into_iter()
-            .chain(photos.iter().map(AsRef::as_ref))
-        {
-            // With its length, so that what moves from the title to the description is another listing.
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        Self(hasher.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        let words = [product.title.as_bytes(), description.as_bytes()];
+        let hash = of_parts(words.into_iter().chain(photos.iter().map(AsRef::as_ref)));
+        Self(hex(&hash[..16]))
     }
 }
 

@@ -53,11 +53,7 @@ impl Pool {
         let pool = Self { shared: Arc::new(Shared { door, queue: Queue::new() }) };
         for (number, engine) in engines.into_iter().enumerate() {
             let mut worker = Worker { model, engine, shared: Arc::clone(&pool.shared), options };
-            thread::Builder::new().name(format!("{}-{number}", model.name())).spawn(move || {
-                worker.work();
-                drop(worker);
-                memory::give_back();
-            })?;
+            thread::Builder::new().name(format!("{}-{number}", model.name())).spawn(move || worker.work())?;
         }
         Ok(pool)
     }
@@ -109,8 +105,16 @@ impl Drop for Pool {
     }
 }
 
+impl Drop for Shared {
+    /// The last worker has ended, and its engine with it.
+    fn drop(&mut self) {
+        memory::give_back();
+    }
+}
+
 struct Worker<E> {
     model: Model,
+    /// Before `shared`, so that the engines are gone when that goes.
     engine: E,
     shared: Arc<Shared>,
     options: PoolOptions,

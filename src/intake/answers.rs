@@ -10,10 +10,10 @@ use std::{
 };
 
 use quick_cache::{Weighter, sync::Cache};
-use sha2::{Digest, Sha256};
 
 use super::{IntakeError, Question};
 use crate::{
+    fingerprint::of_parts,
     inference::{InferenceError, Inferred},
     telemetry::metrics,
 };
@@ -30,15 +30,9 @@ pub(super) struct Content([u8; 32]);
 impl Content {
     pub fn of(question: &Question<'_>) -> Self {
         let Question { title, description, photos, activation } = question;
-        let mut hash = Sha256::new_with_prefix([u8::from(*activation)]);
-        let parts =
-            [title.as_bytes(), description.as_bytes()].into_iter().chain(photos.iter().map(|p| &p[..]));
-        for part in parts {
-            // With the length before each part no two listings become one row of bytes.
-            hash.update((part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-        Self(hash.finalize().into())
+        let activation = [u8::from(*activation)];
+        let parts = [&activation[..], title.as_bytes(), description.as_bytes()];
+        Self(of_parts(parts.into_iter().chain(photos.iter().map(|photo| &photo[..]))))
     }
 }
 

@@ -1,17 +1,13 @@
 //! Who is let in: keys, scopes, rates, origins.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use marketrank::access::{Key, Scope};
 use reqwest::blocking::Response;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::server::{client, start};
+use crate::server::{client, eventually, start};
 
 /// A server that asks for these keys, and a key of each set of scopes.
 struct Guarded {
@@ -54,15 +50,6 @@ fn key(scopes: &[Scope]) -> (Key, String) {
     let key = Key::random();
     let line = key.line("test", scopes);
     (key, line)
-}
-
-/// Waits until it holds, for as long as a change of a file may take to be seen on a busy machine.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 /// A route of each scope, and the status of a request that is let in: what it brings is not usable.

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::server::{answer, client, start};
+use crate::server::{answer, client, eventually, start};
 
 fn connect(server: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(server).unwrap();
@@ -97,12 +97,12 @@ fn bodies_that_together_fill_their_memory_get_429_until_one_of_them_is_over() {
         let padded = json!({"title": "Road bike", "description": " ".repeat(400_000)});
         answer(client().post(format!("http://{server}/v1/predict-category")).json(&padded))
     };
-    // Until the server has read what the first one sent.
-    let refused = until(ask, |(status, _)| *status == 429);
-    assert_eq!(refused.1["code"], "overloaded");
-    assert!(refused.1["detail"].as_str().unwrap().contains("--max-bodies-mb"), "{}", refused.1);
+    eventually("the server has read what the first one sent", || ask().0 == 429);
+    let (status, refused) = ask();
+    assert_eq!((status, refused["code"].as_str()), (429, Some("overloaded")));
+    assert!(refused["detail"].as_str().unwrap().contains("--max-bodies-mb"), "{refused}");
     drop(long);
-    until(ask, |(status, _)| *status != 429);
+    eventually("the first one's memory is free again", || ask().0 != 429);
 }
 
 #[test]
@@ -115,18 +115,6 @@ fn ndjson_of_any_length_needs_memory_for_a_chunk_of_lines_only() {
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last, json!({"stored": 0, "failed": 500}));
     assert!(!text.contains("cannot be read"), "{text}");
-}
-
-/// Asks again until the answer is the one that is waited for.
-fn until<T>(ask: impl Fn() -> T, is_it: impl Fn(&T) -> bool) -> T {
-    let start = Instant::now();
-    loop {
-        let answer = ask();
-        if is_it(&answer) {
-            return answer;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "it does not come");
-    }
 }
 
 #[test]
@@ -153,11 +141,7 @@ fn a_connection_too_many_is_closed_and_the_next_free_slot_is_given() {
     }
     assert_eq!(read_to_close(connect(server)), "");
     drop(first);
-    let start = Instant::now();
-    while !is_alive(server) {
-        assert!(start.elapsed() < Duration::from_secs(60), "no slot becomes free");
-        thread::sleep(Duration::from_millis(50));
-    }
+    eventually("a slot becomes free", || is_alive(server));
     drop(second);
 }
 

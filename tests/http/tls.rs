@@ -5,14 +5,14 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::Path,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::{Certificate, blocking::Client};
 use tempfile::TempDir;
 
-use crate::server::start;
+use crate::server::{eventually, start};
 
 /// Writes a certificate for `localhost` that signs itself, and its key; gives the certificate.
 fn new_certificate(folder: &Path) -> Certificate {
@@ -44,11 +44,7 @@ fn a_replaced_certificate_is_served_without_a_restart_and_a_broken_one_is_not() 
     assert!(answers(server, &old));
 
     let new = new_certificate(folder.path());
-    let start = Instant::now();
-    while !answers(server, &new) {
-        assert!(start.elapsed() < Duration::from_secs(60), "the new certificate is not served");
-        thread::sleep(Duration::from_millis(100));
-    }
+    eventually("the new certificate is served", || answers(server, &new));
     assert!(!answers(server, &old));
 
     std::fs::write(folder.path().join("cert.pem"), "no certificate").unwrap();

@@ -4,7 +4,7 @@ import http from "k6/http";
 import { check } from "k6";
 import exec from "k6/execution";
 
-const URL = __ENV.MARKETRANK_URL || "http://127.0.0.1:8080";
+export const URL = __ENV.MARKETRANK_URL || "http://127.0.0.1:8080";
 const FOLDER = __ENV.PHOTOS || "/photos";
 const NAMES = (__ENV.PHOTO_NAMES || "bicycle,sofa,guitar,laptop").split(",");
 // Another service may serve the same under another name.

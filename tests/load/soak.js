@@ -5,8 +5,8 @@ import encoding from "k6/encoding";
 import exec from "k6/execution";
 import http from "k6/http";
 import { Counter, Rate } from "k6/metrics";
+import { URL, openPhotos } from "./lib.js";
 
-const URL = __ENV.MARKETRANK_URL || "http://127.0.0.1:8080";
 const WINDOW_SECONDS = Number(__ENV.WINDOW_SECONDS || 90);
 const WINDOWS = Number(__ENV.WINDOWS || 20);
 /** Ids that are written over and over: the catalogue's size settles. */
@@ -15,7 +15,7 @@ const IDS = 2000;
 const right = new Rate("right_answers");
 const turnedAway = new Counter("turned_away");
 
-const photo = open(`${__ENV.PHOTOS || "/photos"}/sofa.jpg`, "b");
+const photo = openPhotos().find(({ filename }) => filename === "sofa.jpg");
 
 const windows = Array.from({ length: WINDOWS }, (_, window) => window);
 export const options = {
@@ -41,9 +41,9 @@ export const options = {
 /** Requests that change nothing, so that the first answer is right for ever. */
 const asked = {
   text: () => send("POST", "/v1/predict-category", { title: "Nike football boots size 8" }),
-  photo: () => http.post(`${URL}/v1/predict-category`, { image: http.file(photo, "sofa.jpg") }, inWindow()),
+  photo: () => http.post(`${URL}/v1/predict-category`, { image: photo }, inWindow()),
   both: () => {
-    const images = [{ base64: encoding.b64encode(photo) }];
+    const images = [{ base64: encoding.b64encode(photo.data) }];
     return send("POST", "/v1/predict-category", { title: "Three seater sofa", description: "Grey", images });
   },
   inline: () => {

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     fault_proxy::{Fault, FaultProxy},
-    program::Server,
+    program::{Server, eventually},
 };
 
 /// Every fault that a read and a write must survive.
@@ -108,11 +108,7 @@ impl Shop {
     /// Passes everything again, and waits until the server has noticed.
     fn recover(&self) {
         self.proxy.set(Fault::None);
-        let start = Instant::now();
-        while self.get("/health/ready").0 != 200 {
-            assert!(start.elapsed() < PATIENCE, "{:?}", self.get("/health/ready"));
-            thread::sleep(Duration::from_millis(100));
-        }
+        eventually(PATIENCE, "the server is ready again", || self.get("/health/ready").0 == 200);
     }
 }
 

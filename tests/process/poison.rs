@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::program::{Server, linked_models, replace};
+use crate::program::{Server, change_manifest, linked_models, replace};
 
 /// A word whose token the models' tables do not reach.
 const POISON: &str = "xylophone";
@@ -16,20 +16,15 @@ const POISON: &str = "xylophone";
 /// check of the server's own stands between that number and ONNX Runtime.
 fn poisonable_models() -> TempDir {
     let models = linked_models();
-    let read = |name: &str| -> Value {
-        serde_json::from_slice(&fs::read(models.path().join(name)).unwrap()).unwrap()
-    };
-    let (mut tokenizer, mut manifest) = (read("tokenizer.json"), read("manifest.json"));
+    let file = fs::read(models.path().join("tokenizer.json")).unwrap();
+    let mut tokenizer: Value = serde_json::from_slice(&file).unwrap();
     tokenizer["model"]["vocab"][POISON] = json!(1_000_000);
     let tokenizer = tokenizer.to_string();
-    manifest["tokenizer"]["sha256"] = json!(hex(&Sha256::digest(&tokenizer)));
+    change_manifest(models.path(), |manifest| {
+        manifest["tokenizer"]["sha256"] = json!(format!("{:x}", Sha256::digest(&tokenizer)));
+    });
     replace(models.path(), "tokenizer.json", tokenizer.as_bytes());
-    replace(models.path(), "manifest.json", manifest.to_string().as_bytes());
     models
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Asks about listings with these titles at once, in the order given.

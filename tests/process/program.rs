@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -65,6 +66,15 @@ pub fn variants<'a>(manifest: &'a mut Value, model: &str) -> &'a mut Vec<Value> 
 
 pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Waits until it holds, no longer than `patience`.
+pub fn eventually(patience: Duration, what: &str, holds: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < patience, "{what}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// A running server, killed when a test ends early.

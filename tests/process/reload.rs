@@ -7,14 +7,14 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, change_manifest, linked_models, replace, variants};
+use crate::program::{Server, change_manifest, eventually, linked_models, replace, variants};
 
 /// No answer is remembered, so that every one is the models' own.
 const NO_CACHE: [&str; 4] = ["--cache-mb", "0", "--max-wait-ms", "60000"];
@@ -122,11 +122,7 @@ fn a_hangup_reads_the_models_anew() {
     let before = shop.confidence();
     change_manifest(shop.models.path(), make_hotter);
     shop.server.signal("HUP");
-    let patience = Instant::now() + Duration::from_secs(120);
-    while shop.confidence() == before {
-        assert!(Instant::now() < patience, "the models from before still answer");
-        thread::sleep(Duration::from_millis(50));
-    }
+    eventually(Duration::from_secs(120), "the new models answer", || shop.confidence() != before);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::{fs, panic::catch_unwind, path::Path};
 
 use marketrank_train::weights::read;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+
+use crate::random::Random;
 
 /// Damaged copies of each file of the corpus.
 const COPIES: u64 = 400;
@@ -19,7 +19,7 @@ fn no_damage_brings_the_reader_down() {
         let seed = fs::read(entry.unwrap().path()).unwrap();
         files += 1;
         for number in 0..COPIES {
-            let bytes = damage(seed.clone(), &mut ChaCha8Rng::seed_from_u64(number));
+            let bytes = Random(number).mutate(seed.clone());
             fs::write(&path, &bytes).unwrap();
             if catch_unwind(|| drop(read(&path))).is_err() {
                 let kept = std::env::temp_dir().join("marketrank-damaged.pth");
@@ -29,25 +29,4 @@ fn no_damage_brings_the_reader_down() {
         }
     }
     assert!(files > 4, "the corpus has {files} files");
-}
-
-/// A few bytes changed, cut out, doubled or put in.
-fn damage(mut bytes: Vec<u8>, random: &mut ChaCha8Rng) -> Vec<u8> {
-    for _ in 0..random.random_range(1..6) {
-        if bytes.is_empty() {
-            break;
-        }
-        let start = random.random_range(0..bytes.len());
-        let end = (start + random.random_range(0..32)).min(bytes.len());
-        match random.random_range(0..4) {
-            0 => bytes[start] ^= 1 << random.random_range(0..8),
-            1 => drop(bytes.drain(start..end)),
-            2 => {
-                let piece = bytes[start..end].to_vec();
-                bytes.splice(start..start, piece);
-            }
-            _ => bytes.insert(start, random.random()),
-        }
-    }
-    bytes
 }

@@ -3,6 +3,8 @@
 mod damaged;
 mod hub;
 mod pytorch;
+#[path = "../../../tests/http/random.rs"]
+mod random;
 mod safetensors;
 
 use std::path::{Path, PathBuf};
