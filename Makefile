@@ -24,10 +24,11 @@ run: sample ## Set everything up and serve the sample listings on port 8080
 # takes longer than all tests.
 test: export RUSTC_WORKSPACE_WRAPPER = clippy-driver
 test: export CLIPPY_ARGS = --deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
+test: export PROFILE = --config tests/profile.toml
 test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP against the real models
 	$(CARGO) fmt --all --check
-	$(CARGO) build --release --locked --workspace --examples
-	$(CARGO) test --release --locked --workspace --lib --bins --tests
+	$(CARGO) build $(PROFILE) --release --locked --workspace --examples
+	$(CARGO) test $(PROFILE) --release --locked --workspace --lib --bins --tests
 	$(MAKE) --jobs=2 --output-sync test-browser test-clients test-operations test-load
 
 test-slow: weights test-setup ## Prepare, train, export and serve a made-up marketplace; ten thousand hostile requests; minutes
@@ -66,7 +67,7 @@ weights: ## Bring the pretrained weights that training starts from
 	@./training/weights.sh
 
 build: setup
-	$(CARGO) build --release --locked --workspace
+	$(CARGO) build $(PROFILE) --release --locked --workspace
 
 sample: build
 	$(MARKETRANK) import sample/products.csv --photos sample/photos
