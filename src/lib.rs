@@ -17,6 +17,7 @@ pub mod fuzz;
 pub mod import;
 pub mod inference;
 pub mod intake;
+mod memory;
 pub mod preprocess;
 pub mod ranking;
 pub mod reindex;

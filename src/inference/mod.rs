@@ -3,7 +3,6 @@
 
 mod activation;
 mod admission;
-mod memory;
 mod outputs;
 mod pool;
 mod prediction;
@@ -19,6 +18,7 @@ use std::{
 
 use crate::{
     artefacts::{Artefacts, MANIFEST, Manifest, ModelEntry, PrecisionChoice, SelfTest, Variant},
+    memory,
     preprocess::{Letterbox, PhotoTensor, TextEncoder, TextEncoderError, Tokens},
 };
 

@@ -14,10 +14,9 @@ use tracing::{error, warn};
 use super::{
     Admission, Example, InferenceError, Model, Outputs,
     admission::Door,
-    memory,
     queue::{Job, Queue},
 };
-use crate::telemetry::metrics;
+use crate::{memory, telemetry::metrics};
 
 /// How a pool forms its batches and whom it lets in.
 #[derive(Debug, Clone, Copy)]

@@ -10,6 +10,8 @@ use ort::{
 };
 use tracing::info;
 
+use crate::memory;
+
 /// Where the models run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum Device {
@@ -46,6 +48,7 @@ pub enum RuntimeError {
 impl Runtime {
     /// Loads the library and settles the device: says in the log what was chosen, and why not CUDA.
     pub fn load(library: &Path, device: Device) -> Result<Self, RuntimeError> {
+        memory::keep_large_blocks_apart();
         let environment = ort::init_from(library)
             .map_err(|error| RuntimeError::Library { path: library.into(), reason: error.to_string() })?
             .with_name("marketrank")

@@ -21,7 +21,10 @@ use uuid::Uuid;
 
 pub use self::reads::Depth;
 use super::{filter, point::to_point};
-use crate::catalogue::{CatalogueError, PhotoTag, StoredProduct};
+use crate::{
+    catalogue::{CatalogueError, PhotoTag, StoredProduct},
+    memory,
+};
 
 pub struct Engine {
     folder: PathBuf,
@@ -94,7 +97,10 @@ impl Engine {
     /// Merges segments, builds graphs and clears out what was deleted, where the engine thinks that worthwhile. It may
     /// take minutes; searches and writes go on meanwhile.
     pub fn optimise(&self, _upkeep: &Upkeep<'_>) -> Result<(), CatalogueError> {
-        self.shard()?.optimize().map(|_| ()).map_err(failed)
+        if self.shard()?.optimize().map_err(failed)? {
+            memory::give_back();
+        }
+        Ok(())
     }
 
     /// The right to flush, optimise or restart, unless somebody else has it: the engine panics where a flush meets the
