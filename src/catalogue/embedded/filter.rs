@@ -3,8 +3,9 @@
 use std::str::FromStr;
 
 use qdrant_edge::{
-    Condition, DateTimeWrapper, FieldCondition, Filter as EngineFilter, GeoPoint, GeoRadius, HasIdCondition,
-    JsonPath, Match, PayloadSchemaType, PointId, Range, external::ordered_float::OrderedFloat,
+    Condition, DateTimeWrapper, DatetimeIndexParams, FieldCondition, Filter as EngineFilter,
+    FloatIndexParams, GeoIndexParams, GeoPoint, GeoRadius, HasIdCondition, JsonPath, KeywordIndexParams,
+    Match, PayloadSchemaParams, PointId, Range, external::ordered_float::OrderedFloat,
 };
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use uuid::Uuid;
@@ -17,13 +18,16 @@ const PRICE: &str = "price";
 const LOCATION: &str = "location";
 const LISTED_AT: &str = "listed_at";
 
-/// Fields of the product that filters use, which the engine indexes.
-pub const INDEXED: [(&str, PayloadSchemaType); 4] = [
-    (CATEGORY, PayloadSchemaType::Keyword),
-    (PRICE, PayloadSchemaType::Float),
-    (LOCATION, PayloadSchemaType::Geo),
-    (LISTED_AT, PayloadSchemaType::Datetime),
-];
+/// Fields of the product that filters use, which the engine indexes, in mapped files.
+pub fn indexed() -> [(&'static str, PayloadSchemaParams); 4] {
+    let on_disk = Some(true);
+    [
+        (CATEGORY, PayloadSchemaParams::Keyword(KeywordIndexParams { on_disk, ..Default::default() })),
+        (PRICE, PayloadSchemaParams::Float(FloatIndexParams { on_disk, ..Default::default() })),
+        (LOCATION, PayloadSchemaParams::Geo(GeoIndexParams { on_disk, ..Default::default() })),
+        (LISTED_AT, PayloadSchemaParams::Datetime(DatetimeIndexParams { on_disk, ..Default::default() })),
+    ]
+}
 
 /// Where the payload holds a field of the product.
 pub fn path(field: &str) -> JsonPath {

@@ -48,10 +48,10 @@ impl Engine {
             upkeep: Mutex::new(()),
         };
         *engine.shard.write() = Some(engine.load()?);
-        for (field, schema) in filter::INDEXED {
+        for (field, schema) in filter::indexed() {
             let index = CreateIndex {
                 field_name: filter::path(field),
-                field_schema: Some(PayloadFieldSchema::FieldType(schema)),
+                field_schema: Some(PayloadFieldSchema::FieldParams(schema)),
             };
             engine.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
         }
