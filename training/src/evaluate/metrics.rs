@@ -3,7 +3,7 @@
 use marketrank::artefacts::Metrics;
 
 /// Bins of the expected calibration error.
-const BINS: usize = 15;
+pub const BINS: usize = 15;
 
 /// Class probabilities of one example and the index of the right class.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,28 @@ impl Scored {
         order.sort_by(|&a, &b| self.probabilities[b].total_cmp(&self.probabilities[a]));
         order
     }
+}
+
+/// The examples whose confidence lies in one of [`BINS`] equal parts of 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bin {
+    pub examples: usize,
+    /// How many of them are answered right.
+    pub right: usize,
+    /// Sum of their confidences: how many of them claim to be right.
+    pub claimed: f64,
+}
+
+/// What is right among the most confident answers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answered {
+    /// The lowest confidence among them.
+    pub confidence: f32,
+    pub examples: usize,
+    /// Their share of all examples.
+    pub coverage: f64,
+    /// Share of them that is right.
+    pub accuracy: f64,
 }
 
 /// All metrics of the manifest.
@@ -74,16 +96,49 @@ pub fn macro_f1(scored: &[Scored]) -> f64 {
 /// Mean gap between confidence and accuracy over equal-width bins of confidence, weighted by their examples (Naeini et
 /// al. 2015).
 pub fn expected_calibration_error(scored: &[Scored]) -> f64 {
-    let bin_of = |example: &Scored| ((example.confidence() * BINS as f32) as usize).min(BINS - 1);
-    (0..BINS)
-        .map(|bin| {
-            let inside: Vec<&Scored> = scored.iter().filter(|example| bin_of(example) == bin).collect();
-            let confidence: f64 = inside.iter().map(|example| f64::from(example.confidence())).sum();
-            let right = inside.iter().filter(|example| example.is_right()).count() as f64;
-            (confidence - right).abs()
+    let gaps = reliability(scored).into_iter().map(|bin| (bin.claimed - bin.right as f64).abs());
+    gaps.sum::<f64>() / scored.len().max(1) as f64
+}
+
+/// The examples by their confidence, lowest bin first.
+pub fn reliability(scored: &[Scored]) -> [Bin; BINS] {
+    let mut bins = [Bin::default(); BINS];
+    for example in scored {
+        let bin = &mut bins[((example.confidence() * BINS as f32) as usize).min(BINS - 1)];
+        bin.examples += 1;
+        bin.right += usize::from(example.is_right());
+        bin.claimed += f64::from(example.confidence());
+    }
+    bins
+}
+
+/// What is right when only the most confident are answered: from the fewest to all of them. Equal confidences stand on one
+/// side of any threshold, so they are one step.
+pub fn accuracy_by_coverage(scored: &[Scored]) -> Vec<Answered> {
+    let mut by_confidence: Vec<(f32, bool)> = scored.iter().map(|e| (e.confidence(), e.is_right())).collect();
+    by_confidence.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut examples, mut right) = (0, 0);
+    let step = |tied: &[(f32, bool)]| {
+        examples += tied.len();
+        right += tied.iter().filter(|(_, is_right)| *is_right).count();
+        Some(Answered {
+            confidence: tied.first()?.0,
+            examples,
+            coverage: examples as f64 / scored.len() as f64,
+            accuracy: right as f64 / examples as f64,
         })
-        .sum::<f64>()
-        / scored.len().max(1) as f64
+    };
+    by_confidence.chunk_by(|a, b| a.0 == b.0).filter_map(step).collect()
+}
+
+/// How many examples of each class (row) were taken for each class (column).
+pub fn confusion_matrix(scored: &[Scored], classes: usize) -> Vec<Vec<usize>> {
+    let mut counts = vec![vec![0; classes]; classes];
+    for example in scored {
+        let cell = counts.get_mut(example.label).and_then(|row| row.get_mut(example.predicted()));
+        cell.into_iter().for_each(|count| *count += 1);
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -120,5 +175,56 @@ mod tests {
         let examples =
             [scored(&[0.9, 0.1], 0), scored(&[0.9, 0.1], 0), scored(&[0.9, 0.1], 1), scored(&[0.9, 0.1], 1)];
         assert!((expected_calibration_error(&examples) - 0.4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_bins_of_the_diagram_hold_every_example_once_and_make_up_its_error() {
+        let examples: Vec<Scored> = (0..=100_u8)
+            .map(|i| {
+                scored(&[0.5 + f32::from(i) / 200.0, 0.5 - f32::from(i) / 200.0], usize::from(i % 3 == 0))
+            })
+            .collect();
+        let bins = reliability(&examples);
+        assert_eq!(bins.iter().map(|bin| bin.examples).sum::<usize>(), 101);
+        // Confidence 1 belongs to the last bin, and nothing of two classes is less sure than one half.
+        assert_eq!(bins[BINS - 1].examples, 14);
+        assert_eq!(bins[..BINS / 2].iter().map(|bin| bin.examples).sum::<usize>(), 0);
+        let gap = |bin: &Bin| {
+            let examples = bin.examples.max(1) as f64;
+            (bin.right as f64 / examples - bin.claimed / examples).abs() * bin.examples as f64 / 101.0
+        };
+        let error: f64 = bins.iter().map(gap).sum();
+        assert!(error > 0.01 && (error - expected_calibration_error(&examples)).abs() < 1e-9, "{error}");
+    }
+
+    #[test]
+    fn coverage_grows_with_falling_confidence_and_ties_are_answered_together() {
+        let examples = [
+            scored(&[0.6, 0.4], 1),
+            scored(&[0.9, 0.1], 0),
+            scored(&[0.8, 0.2], 0),
+            scored(&[0.8, 0.2], 1),
+            scored(&[0.7, 0.3], 0),
+        ];
+        let steps: Vec<(f32, usize, f64, f64)> = accuracy_by_coverage(&examples)
+            .iter()
+            .map(|step| (step.confidence, step.examples, step.coverage, step.accuracy))
+            .collect();
+        assert_eq!(
+            steps,
+            [(0.9, 1, 0.2, 1.0), (0.8, 3, 0.6, 2.0 / 3.0), (0.7, 4, 0.8, 0.75), (0.6, 5, 1.0, 0.6)]
+        );
+        assert_eq!(accuracy_by_coverage(&[]), []);
+    }
+
+    #[test]
+    fn a_row_of_the_confusion_matrix_says_what_the_examples_of_a_class_were_taken_for() {
+        let examples = [
+            scored(&[0.9, 0.1, 0.0], 0),
+            scored(&[0.2, 0.8, 0.0], 0),
+            scored(&[0.1, 0.7, 0.2], 0),
+            scored(&[0.1, 0.2, 0.7], 2),
+        ];
+        assert_eq!(confusion_matrix(&examples, 3), [[1, 2, 0], [0, 0, 0], [0, 0, 1]]);
     }
 }

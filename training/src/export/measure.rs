@@ -17,7 +17,7 @@ use crate::{
     evaluate::{
         answers::{answers, open_models},
         calibration::Calibration,
-        report::{MODELS, Measured},
+        measured::{MODELS, Measured},
     },
 };
 

@@ -8,9 +8,9 @@ pub mod measure;
 mod self_test;
 pub mod sources;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use marketrank::{
     artefacts::{self, FORMAT, FileEntry, Manifest, ModelEntry, Models},
@@ -26,15 +26,13 @@ use self::{
 };
 use crate::{
     data::CleanTable,
-    evaluate::report::{Evaluation, measure_models},
+    evaluate::{measured::measure_models, report::Evaluation},
     learn::{IMAGE_INPUT, TEXT_INPUT, backbone::WeightsArgs, run::CommonArgs},
-    model_card::model_card,
+    model_card,
     onnx::Precision,
 };
 
 const TOKENIZER: &str = "tokenizer.json";
-/// Beside the models, for people.
-pub const MODEL_CARD: &str = "MODEL_CARD.md";
 
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
@@ -73,11 +71,10 @@ pub fn export(args: &ExportArgs) -> Result<()> {
 
     let runtime = Runtime::load(&args.common.onnxruntime, Device::Auto)?;
     let inference = calibrate(&staging, &mut manifest, precision, &table, &runtime)?;
-    let evaluation = Evaluation { models: measure_models(&inference, &table)?.0, space: Vec::new() };
+    let evaluation = Evaluation { models: measure_models(&inference, &table)?, space: Vec::new() };
     drop(inference);
     record(&staging, &mut manifest, &evaluation.models)?;
-    let card = model_card(&manifest, &evaluation, &table);
-    fs::write(staging.path().join(MODEL_CARD), &card).context("cannot write the model card")?;
+    let card = model_card::write(staging.path(), &manifest, &evaluation, &table)?;
     staging.publish()?;
     println!("{card}\nmodels {} are in {}", manifest.version, args.models.display());
     Ok(())

@@ -12,7 +12,8 @@
 //! - [`price_band`]: the price quantiles, brought to the width they claim;
 //! - [`recipes`]: what each model is trained with;
 //! - [`trained`]: what they left, as ONNX graphs;
-//! - [`run`]: `marketrank-train train image|text|combined`.
+//! - [`run`]: `marketrank-train train image|text|combined`;
+//! - [`run_report`]: what it leaves to be read later.
 
 pub mod appearance;
 pub mod augment;
@@ -30,6 +31,7 @@ pub mod price_band;
 pub mod projection;
 pub mod recipes;
 pub mod run;
+pub mod run_report;
 pub mod score;
 pub mod space;
 pub mod targets;

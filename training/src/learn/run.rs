@@ -10,7 +10,6 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use marketrank::inference::{Device as Provider, Runtime};
-use serde::Serialize;
 
 use super::{
     IMAGE_INPUT, TEXT_INPUT, appearance,
@@ -18,7 +17,7 @@ use super::{
     corpus::{Corpus, TextEmbeddings},
     feature_store::{FeatureStore, Output, encoded},
     features::Features,
-    fit::{Epoch, FitConfig, Fitted, Lesson, Score, fit},
+    fit::{FitConfig, Fitted, Lesson, Score, fit},
     fusion::{fuse_text, mean_of_listings, weight_of},
     heads::Heads,
     photo::PhotoModel,
@@ -27,6 +26,7 @@ use super::{
         self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, IMAGE_FIT, Overrides, SPACE_FIT, TEXT_FIT, VIEWS, WORD_FIT,
         image_heads, text_heads,
     },
+    run_report::{Expert, RunReport},
     space::{PhotoScale, SpaceModel},
     targets::Target,
     text::{FROZEN_LAYERS, TextModel},
@@ -43,7 +43,6 @@ use crate::{
 /// Files of a run folder: the heads, the backbone under them, and how they came about.
 const HEADS: &str = "heads.safetensors";
 const BACKBONE: &str = "backbone.safetensors";
-const RUN: &str = "run.json";
 const PHOTO_WEIGHTS: &str = "photo_weights.json";
 
 /// Which of the three models to train. The text comes first, then the image, which is drawn into the text's embedding
@@ -107,27 +106,6 @@ pub struct CommonArgs {
     pub onnxruntime: PathBuf,
 }
 
-/// What `run.json` says.
-#[derive(Serialize)]
-struct RunReport<'a> {
-    model: &'static str,
-    data_sha256: &'a str,
-    seed: u64,
-    /// Each expert that was trained, how, and how it went.
-    experts: Vec<Expert>,
-    /// The whole model on the validation split.
-    validation: Score,
-}
-
-/// One training of a run.
-#[derive(Serialize)]
-struct Expert {
-    name: &'static str,
-    fit: FitConfig,
-    best_epoch: usize,
-    epochs: Vec<Epoch>,
-}
-
 /// What all three trainings share.
 struct Training<'a> {
     args: &'a TrainArgs,
@@ -173,7 +151,7 @@ impl Training<'_> {
         println!("{name}: {} epochs at most, in {}", recipe.epochs, run.display());
         let Fitted { network, epochs, best } =
             fit(&recipe, lesson, network, &self.device, &run, self.args.resume)?;
-        Ok((Expert { name, fit: recipe, best_epoch: best, epochs }, network))
+        Ok((Expert { name: name.to_owned(), fit: recipe, best_epoch: best, epochs }, network))
     }
 
     fn text(&self, table: &CleanTable) -> Result<()> {
@@ -303,16 +281,14 @@ impl Training<'_> {
     }
 
     fn report(&self, table: &CleanTable, experts: Vec<Expert>, validation: Score) -> Result<()> {
-        let path = self.folder().join(RUN);
         let report = RunReport {
-            model: self.args.model.name(),
-            data_sha256: &table.sha256,
+            model: self.args.model.name().to_owned(),
+            data_sha256: table.sha256.clone(),
             seed: self.args.seed,
             experts,
             validation,
         };
-        fs::write(&path, serde_json::to_vec_pretty(&report)?)
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        report.write(&self.folder())?;
         println!(
             "{}: validation loss {:.4}, accuracy {:.4}; it is in {}",
             report.model,

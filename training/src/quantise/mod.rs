@@ -7,7 +7,7 @@
 pub mod observe;
 pub mod sample;
 
-use std::{fs, path::PathBuf, rc::Rc, thread::available_parallelism};
+use std::{path::PathBuf, rc::Rc, thread::available_parallelism};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -20,18 +20,14 @@ use sha2::{Digest, Sha256};
 use self::{observe::observe, sample::sample};
 use crate::{
     data::{CleanTable, Split},
-    evaluate::{
-        answers::open_models,
-        report::{Evaluation, measure_models},
-    },
+    evaluate::{answers::open_models, measured::measure_models, report::Evaluation},
     export::{
-        MODEL_CARD,
         folder::Staging,
         measure::{calibrate, record, unmeasured},
         sources::Sources,
     },
     learn::{backbone::WeightsArgs, run::CommonArgs},
-    model_card::model_card,
+    model_card,
     onnx::{self, Arithmetic},
 };
 
@@ -89,16 +85,15 @@ pub fn quantize(args: &QuantizeArgs) -> Result<()> {
         variants.push(unmeasured(Precision::Int8, file));
     }
     let inference = calibrate(&staging, &mut manifest, Precision::Int8, &table, &runtime)?;
-    let (int8, _) = measure_models(&inference, &table)?;
+    let int8 = measure_models(&inference, &table)?;
     drop(inference);
     record(&staging, &mut manifest, &int8)?;
     let inference = open_models(staging.path(), &runtime, float.into())?;
-    let mut models = measure_models(&inference, &table)?.0;
+    let mut models = measure_models(&inference, &table)?;
     drop(inference);
     models.extend(int8);
     let evaluation = Evaluation { models, space: Vec::new() };
-    fs::write(staging.path().join(MODEL_CARD), model_card(&manifest, &evaluation, &table))
-        .context("cannot write the model card")?;
+    model_card::write(staging.path(), &manifest, &evaluation, &table)?;
     staging.publish()?;
     println!("{evaluation}\nthe int8 models are in {}", args.models.display());
     Ok(())

@@ -1,0 +1,74 @@
+//! `run.json` in a run folder: what was trained, with which settings, and how it went, epoch by epoch.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::fit::{Epoch, FitConfig, Score};
+
+const RUN: &str = "run.json";
+
+/// What `run.json` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    pub model: String,
+    /// Hash of the clean table.
+    pub data_sha256: String,
+    pub seed: u64,
+    /// Each expert that was trained, how, and how it went.
+    pub experts: Vec<Expert>,
+    /// The whole model on the validation split.
+    pub validation: Score,
+}
+
+/// One training of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Expert {
+    pub name: String,
+    pub fit: FitConfig,
+    /// Index of the epoch whose weights were kept.
+    pub best_epoch: usize,
+    pub epochs: Vec<Epoch>,
+}
+
+impl RunReport {
+    /// Puts it into a run folder, and says where.
+    ///
+    /// # Errors
+    /// The disk refuses the write.
+    pub fn write(&self, run: &Path) -> Result<PathBuf> {
+        let path = run.join(RUN);
+        fs::write(&path, serde_json::to_vec_pretty(self)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// The reports of all runs in a folder, by the names of their folders; none where there is no such folder.
+    ///
+    /// # Errors
+    /// A folder or a report does not read.
+    pub fn read_all(runs: &Path) -> Result<Vec<Self>> {
+        let cannot_read = || format!("cannot read {}", runs.display());
+        let folders = match fs::read_dir(runs) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            folders => folders.with_context(cannot_read)?,
+        };
+        let mut paths = Vec::new();
+        for folder in folders {
+            paths.push(folder.with_context(cannot_read)?.path().join(RUN));
+        }
+        paths.retain(|path| path.is_file());
+        paths.sort();
+        let read = |path: &PathBuf| {
+            let json = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+            serde_json::from_slice(&json).with_context(|| {
+                format!("{} is no report of a training; train that model again", path.display())
+            })
+        };
+        paths.iter().map(read).collect()
+    }
+}
