@@ -1,6 +1,9 @@
 //! What a baseline reached, kept in its run folder.
 
-use std::{fmt, fs, path::Path};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use marketrank::artefacts::Metrics;
@@ -38,11 +41,14 @@ pub enum Outcome {
     },
 }
 
+/// Where a baseline keeps what it makes.
+pub(super) fn folder(runs: &Path, name: &str) -> PathBuf {
+    runs.join(format!("{PREFIX}{name}"))
+}
+
 impl BaselineResult {
-    pub(super) fn save(&self, runs: &Path) -> Result<()> {
-        let folder = runs.join(format!("{PREFIX}{}", self.name));
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(RESULT);
         fs::write(&path, serde_json::to_vec_pretty(self)?)
             .with_context(|| format!("cannot write {}", path.display()))

@@ -50,7 +50,10 @@ pub fn pixels(files: &[PathBuf], input: ImageInput, view: View) -> Result<Tensor
 }
 
 /// Reads photos on all cores.
-fn read_photos(files: &[PathBuf], input: ImageInput, view: View) -> Result<Vec<PhotoTensor>> {
+///
+/// # Errors
+/// A file cannot be read or is no photo.
+pub fn read_photos(files: &[PathBuf], input: ImageInput, view: View) -> Result<Vec<PhotoTensor>> {
     let letterbox = Letterbox::new(input);
     let next = Mutex::new(files.iter().enumerate());
     let read = Mutex::new(vec![None; files.len()]);
