@@ -1,6 +1,7 @@
 //! `marketrank-train baseline`: the classical models of the service this one replaces, trained on the same listings and
 //! measured on the same split, so that what replaces them has something to beat.
 
+mod cnn;
 mod logistic;
 mod photos;
 mod price;
@@ -13,7 +14,10 @@ use clap::{Args, ValueEnum};
 
 pub use self::result::{BaselineResult, results};
 use self::result::{Outcome, folder};
-use crate::{data::CleanTable, learn::run::CommonArgs};
+use crate::{
+    data::CleanTable,
+    learn::{recipes::FitArgs, run::CommonArgs},
+};
 
 #[derive(Debug, Clone, Args)]
 pub struct BaselineArgs {
@@ -22,12 +26,17 @@ pub struct BaselineArgs {
 
     #[command(flatten)]
     common: CommonArgs,
+
+    #[command(flatten)]
+    fit: FitArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Baseline {
     /// Photo to category: logistic regression on 30x30 pixels, letterboxed on black
     Logistic,
+    /// Photo to category: a convolutional network of three layers from scratch, 128x128 pixels, letterboxed on black
+    Cnn,
     /// Text to price: ridge regression of the log price on TF-IDF, stop words left out; n-grams, least frequency and penalty
     /// chosen on the validation split
     Price,
@@ -44,6 +53,7 @@ pub fn baseline(args: &BaselineArgs) -> Result<()> {
     let folder = folder(&args.common.runs, args.baseline.name());
     let (settings, outcome): (String, Outcome) = match args.baseline {
         Baseline::Logistic => logistic::train(&table)?,
+        Baseline::Cnn => cnn::train(&table, &args.fit, &folder)?,
         Baseline::Price => price::LOG_RIDGE.train(&table)?,
         Baseline::LinearPrice => price::LINEAR.train(&table)?,
     };
@@ -62,6 +72,7 @@ impl Baseline {
     fn name(self) -> &'static str {
         match self {
             Self::Logistic => "logistic",
+            Self::Cnn => "cnn",
             Self::Price => "price",
             Self::LinearPrice => "linear-price",
         }

@@ -6,8 +6,14 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use burn::tensor::{Tensor, activation::softmax};
 use marketrank::artefacts::Metrics;
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    evaluate::metrics::{Scored, metrics},
+    learn::targets::Target,
+};
 
 /// The folder of a baseline in the folder of the runs begins like this.
 const PREFIX: &str = "baseline-";
@@ -95,4 +101,14 @@ impl fmt::Display for BaselineResult {
             }
         }
     }
+}
+
+/// What logits `[examples, classes]` are worth.
+pub(super) fn metrics_of(logits: Tensor<2>, targets: &[Target]) -> Metrics {
+    let [_, classes] = logits.dims();
+    let probabilities: Vec<f32> = softmax(logits, 1).into_data().iter().collect();
+    let rows = probabilities.chunks(classes.max(1)).zip(targets);
+    let scored: Vec<Scored> =
+        rows.map(|(row, target)| Scored { probabilities: row.to_vec(), label: target.category }).collect();
+    metrics(&scored)
 }

@@ -24,7 +24,7 @@ use super::{
     photo::PhotoModel,
     price_band,
     recipes::{
-        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, IMAGE_FIT, Overrides, SPACE_FIT, TEXT_FIT, VIEWS, WORD_FIT,
+        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, TEXT_FIT, VIEWS, WORD_FIT,
         image_heads, text_heads,
     },
     space::{PhotoScale, SpaceModel},
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     data::{CleanTable, Split},
-    networks::{Bert, device::Hardware},
+    networks::Bert,
     onnx::{Precision, listing::PhotoWeights},
     weights::{self, StateDict},
 };
@@ -66,20 +66,8 @@ pub struct TrainArgs {
     #[command(flatten)]
     weights: WeightsArgs,
 
-    /// The same seed gives the same model
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// Go on from the last checkpoint of the run folder
-    #[arg(long)]
-    resume: bool,
-
     #[command(flatten)]
-    overrides: Overrides,
-
-    /// What to train on; what frozen networks see is always computed by ONNX Runtime
-    #[arg(long, value_enum, default_value = "cpu")]
-    hardware: Hardware,
+    fit: FitArgs,
 }
 
 /// Where the other commands find what this one needs, and leave what they made.
@@ -147,7 +135,7 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
     let store = FeatureStore::new(&runtime, features.clone());
     let corpus = Corpus::new(&table);
-    let device = args.hardware.device();
+    let device = args.fit.hardware.device();
     let training = Training { args, corpus, store, device };
     match args.model {
         Model::Text => training.text(&table),
@@ -168,11 +156,11 @@ impl Training<'_> {
         lesson: &L,
         network: L::Network,
     ) -> Result<(Expert, L::Network)> {
-        let recipe = self.args.overrides.apply(FitConfig { seed: self.args.seed, ..recipe });
+        let recipe = self.args.fit.apply(recipe);
         let run = self.folder().join(name);
         println!("{name}: {} epochs at most, in {}", recipe.epochs, run.display());
         let Fitted { network, epochs, best } =
-            fit(&recipe, lesson, network, &self.device, &run, self.args.resume)?;
+            fit(&recipe, lesson, network, &self.device, &run, self.args.fit.resume)?;
         Ok((Expert { name, fit: recipe, best_epoch: best, epochs }, network))
     }
 
@@ -182,7 +170,7 @@ impl Training<'_> {
         let lesson = self.corpus.text_lesson(&network, &pretrained, &self.device)?;
         let words = self.corpus.word_lesson(&network, &lesson)?;
         let training = self.device.clone().autodiff();
-        training.seed(self.args.seed);
+        training.seed(self.args.fit.seed);
         let vocabulary = network.backbone().vocabulary()?;
         let model = WordModel::new(vocabulary, lesson.labels.classes_and_price(), &training);
         let (word_expert, word_model) = self.fit("words", WORD_FIT, &words, model)?;
@@ -211,7 +199,7 @@ impl Training<'_> {
         let embeddings = self.text_embeddings(&text)?;
         let lesson = self.corpus.photo_lesson(&self.store, &network, &embeddings, VIEWS, &self.device)?;
         let training = self.device.clone().autodiff();
-        training.seed(self.args.seed);
+        training.seed(self.args.fit.seed);
         let config = image_heads(lesson.labels, network.backbone().features(), width);
         let upper = network.upper_blocks(&training)?;
         let model = PhotoModel { upper, heads: Heads::new(&config, &training) };
@@ -241,7 +229,7 @@ impl Training<'_> {
             examples.photos = scale.apply(&examples.photos);
         }
         let training = self.device.clone().autodiff();
-        training.seed(self.args.seed);
+        training.seed(self.args.fit.seed);
         let model = SpaceModel::new(&recipes::space(text.config.width, last + middle), &training);
         let (expert, model) = self.fit("space", SPACE_FIT, &lesson, model)?;
         let photo = model.photo_tensors(&scale).into_iter().chain(look).collect();
@@ -307,7 +295,7 @@ impl Training<'_> {
         let report = RunReport {
             model: self.args.model.name(),
             data_sha256: &table.sha256,
-            seed: self.args.seed,
+            seed: self.args.fit.seed,
             experts,
             validation,
         };
