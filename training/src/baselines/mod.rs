@@ -1,6 +1,7 @@
 //! `marketrank-train baseline`: the classical models of the service this one replaces, trained on the same listings and
 //! measured on the same split, so that what replaces them has something to beat.
 
+pub mod classic;
 mod cnn;
 mod logistic;
 mod photos;

@@ -36,6 +36,8 @@ pub struct BaselineResult {
 pub enum Outcome {
     /// Of photos, each alone.
     Category { photos: usize, metrics: Metrics },
+    /// Of listings.
+    ListingCategory { listings: usize, metrics: Metrics },
     Price {
         listings: usize,
         /// Median of `|ln predicted - ln price|`.
@@ -85,14 +87,8 @@ impl fmt::Display for BaselineResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "baseline {} ({}): ", self.name, self.settings)?;
         match self.outcome {
-            Outcome::Category { photos, metrics: Metrics { top1, top3, macro_f1, .. } } => {
-                write!(
-                    f,
-                    "{photos} photos, top-1 {:.1} %, top-3 {:.1} %, macro F1 {macro_f1:.3}",
-                    top1 * 100.0,
-                    top3 * 100.0
-                )
-            }
+            Outcome::Category { photos, metrics } => category(f, photos, "photos", &metrics),
+            Outcome::ListingCategory { listings, metrics } => category(f, listings, "listings", &metrics),
             Outcome::Price { listings, median_log_error, rmse, r2 } => {
                 write!(
                     f,
@@ -101,6 +97,12 @@ impl fmt::Display for BaselineResult {
             }
         }
     }
+}
+
+fn category(f: &mut fmt::Formatter<'_>, examples: usize, of: &str, metrics: &Metrics) -> fmt::Result {
+    let Metrics { top1, top3, macro_f1, .. } = metrics;
+    let (top1, top3) = (top1 * 100.0, top3 * 100.0);
+    write!(f, "{examples} {of}, top-1 {top1:.1} %, top-3 {top3:.1} %, macro F1 {macro_f1:.3}")
 }
 
 /// What logits `[examples, classes]` are worth.

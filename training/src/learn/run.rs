@@ -55,19 +55,37 @@ pub enum Model {
     Combined,
 }
 
+/// What to train of the model, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// What is served: fine-tuned experts and one space for photos and text
+    Served,
+    /// What the older service had, measured beside it: ResNet-50 with `layer4` and `fc` trained, BERT as it is under
+    /// convolutions, and a linear layer on both
+    Classic,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
     #[arg(value_enum)]
-    model: Model,
+    pub model: Model,
+
+    /// How to train it
+    #[arg(long, value_enum, default_value = "served")]
+    pub recipe: Recipe,
+
+    /// With `--recipe classic`: at most so many training listings
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "LISTINGS")]
+    pub subset: Option<u32>,
 
     #[command(flatten)]
-    common: CommonArgs,
+    pub common: CommonArgs,
 
     #[command(flatten)]
-    weights: WeightsArgs,
+    pub weights: WeightsArgs,
 
     #[command(flatten)]
-    fit: FitArgs,
+    pub fit: FitArgs,
 }
 
 /// Where the other commands find what this one needs, and leave what they made.
@@ -131,6 +149,7 @@ struct Training<'a> {
 /// command makes it.
 pub fn train(args: &TrainArgs) -> Result<()> {
     let CommonArgs { clean, features, onnxruntime, .. } = &args.common;
+    ensure!(args.subset.is_none(), "--subset goes with --recipe classic only");
     let table = CleanTable::read(clean)?;
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
     let store = FeatureStore::new(&runtime, features.clone());
