@@ -6,11 +6,11 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use marketrank::telemetry::{self, LogFormat, TelemetryConfig};
 use marketrank_train::{
-    baselines::{BaselineArgs, baseline},
+    baselines::{BaselineArgs, baseline, classic},
     data::{prepare, prepare::Args as PrepareArgs},
     evaluate::report::{EvaluateArgs, evaluate},
     export::{ExportArgs, export},
-    learn::run::{TrainArgs, train},
+    learn::run::{Recipe, TrainArgs, train},
     quantise::{QuantizeArgs, quantize},
 };
 
@@ -61,6 +61,7 @@ fn run(command: Command) -> Result<()> {
             println!("{}", prepare(&args)?);
             Ok(())
         }
+        Command::Train(args) if args.recipe == Recipe::Classic => classic::train(&args),
         Command::Train(args) => train(&args),
         Command::Export(args) => export(&args),
         Command::Quantize(args) => quantize(&args),

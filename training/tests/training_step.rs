@@ -5,6 +5,7 @@ use std::fs;
 use burn::module::Module;
 use burn::optim::{GradientsParams, SgdConfig};
 use burn::tensor::{Device, Distribution, Int, Tensor};
+use marketrank_train::networks::resnet50::LastStage;
 use marketrank_train::networks::{Bert, BertConfig, EfficientNetLite2, ResNet50};
 use marketrank_train::weights::StateDict;
 
@@ -36,6 +37,21 @@ fn a_step_changes_every_weight_and_statistic_of_resnet50() {
     let after = step(network, output).state_dict();
 
     assert_eq!(names_of_unchanged(&before, &after), Vec::<String>::new());
+}
+
+#[test]
+fn the_last_stage_on_the_maps_of_the_third_sees_what_the_whole_network_sees() {
+    let device = Device::flex();
+    let network = ResNet50::new(13, &device);
+    let photos = photos(&device);
+    let [_, _, maps, _] = network.stages(photos.clone());
+    let last = LastStage::load(&network.state_dict(), 4, &device).unwrap();
+
+    let features = last.features(maps);
+    let difference = (features.clone() - network.features(photos)).abs().max().into_scalar::<f32>();
+
+    assert!(difference < 1e-4, "{difference}");
+    assert_eq!(last.classify(features).dims(), [2, 4]);
 }
 
 #[test]

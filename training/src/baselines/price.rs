@@ -1,138 +1,143 @@
-//! Linear regression of the price on the words of a listing.
+//! Regression of the price on the words of a listing.
+
+use std::rc::Rc;
 
 use anyhow::{Context, Result, ensure};
-use linfa::{
-    DatasetBase,
-    traits::{Fit, Predict},
-};
-use linfa_linear::{Link, TweedieRegressor};
-use linfa_preprocessing::tf_idf_vectorization::{FittedTfIdfVectorizer, TfIdfVectorizer};
-use ndarray::{Array1, Array2, Axis};
+use ndarray::Array1;
 
-use super::result::Outcome;
+use super::{
+    result::Outcome,
+    ridge::{Linear, SparseRows, ridge},
+    tf_idf::{Vocabulary, VocabularyConfig},
+};
 use crate::data::{CleanTable, Listing, Split};
 
-/// Words that say nothing of what is sold.
-const STOP_WORDS: [&str; 64] = [
-    "a", "about", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "but", "by", "can",
-    "do", "for", "from", "had", "has", "have", "he", "her", "his", "if", "in", "into", "is", "it", "its",
-    "just", "me", "my", "no", "not", "of", "off", "on", "only", "or", "our", "out", "over", "she", "so",
-    "some", "than", "that", "the", "their", "them", "there", "they", "this", "to", "too", "up", "was", "we",
-    "will", "with", "would", "you", "your",
-];
-/// Words, or words and pairs of neighbours.
-const LONGEST_NGRAM: [usize; 2] = [1, 2];
-/// A word or pair in fewer training texts is left out.
-const LEAST_TEXTS: [usize; 2] = [3, 10];
-/// Against half the mean squared error; 0 is plain linear regression.
-const RIDGE_PENALTIES: [f64; 4] = [0.0, 1e-5, 1e-4, 1e-3];
-const MOST_ITERATIONS: usize = 200;
-/// Most words and pairs: beyond it the dense matrix no longer pays.
-const MOST_FEATURES: usize = 6_000;
+/// Words, words and pairs of neighbours, and threes of them too.
+const LONGEST_NGRAM: [usize; 3] = [1, 2, 3];
+/// A word or sequence in fewer training texts is left out.
+const LEAST_TEXTS: [usize; 4] = [2, 3, 5, 10];
+/// In units of the currency.
+const LEAST_GUESS: f64 = 0.01;
+
+/// How prices are regressed.
+pub struct PriceModel {
+    /// Penalties that are tried, of the squared weights against the summed squared error; 0 is plain linear regression.
+    penalties: &'static [f64],
+    /// What is regressed, of a price.
+    target: fn(f64) -> f64,
+    /// The price again.
+    price: fn(f64) -> f64,
+    /// What the validation split chooses by, of guesses and prices.
+    error: fn(&[f64], &[f64]) -> f64,
+    error_name: &'static str,
+}
+
+/// Ridge regression of the logarithm of the price.
+pub const LOG_RIDGE: PriceModel = PriceModel {
+    penalties: &[0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0],
+    target: f64::ln,
+    price: f64::exp,
+    error: median_log_error,
+    error_name: "median error in log price",
+};
+
+/// What the older service did: linear regression of the price itself.
+pub const LINEAR: PriceModel = PriceModel {
+    penalties: &[0.0],
+    target: |price| price,
+    price: |guess| guess,
+    error: rmse,
+    error_name: "RMSE",
+};
 
 /// Listings with a price.
 struct Texts {
     texts: Array1<String>,
-    log_prices: Array1<f64>,
+    prices: Vec<f64>,
 }
 
 impl Texts {
     fn of(table: &CleanTable, split: Split) -> Result<Self> {
         let known = |listing: &Listing| {
             let price = listing.price.filter(|price| *price > 0.0)?;
-            Some((format!("{}\n{}", listing.title, listing.description), price.ln()))
+            Some((format!("{}\n{}", listing.title, listing.description), price))
         };
-        let (texts, log_prices): (Vec<String>, Vec<f64>) = table.of(split).filter_map(known).unzip();
+        let (texts, prices): (Vec<String>, Vec<f64>) = table.of(split).filter_map(known).unzip();
         ensure!(!texts.is_empty(), "no listing of the {split:?} split has a price");
-        Ok(Self { texts: texts.into(), log_prices: log_prices.into() })
+        Ok(Self { texts: texts.into(), prices })
     }
 }
 
 /// One of the models that are tried.
 struct Candidate {
+    error: f64,
     settings: String,
-    vectoriser: FittedTfIdfVectorizer,
-    model: TweedieRegressor<f64>,
-    validation_error: f64,
+    vocabulary: Rc<Vocabulary>,
+    model: Linear,
 }
 
-pub fn train(table: &CleanTable) -> Result<(String, Outcome)> {
-    let [train, validation, test] =
-        [Split::Train, Split::Validation, Split::Test].map(|split| Texts::of(table, split));
-    let (train, validation, test) = (train?, validation?, test?);
-    let mut best: Option<Candidate> = None;
-    for longest in LONGEST_NGRAM {
-        for least in LEAST_TEXTS {
-            let vectoriser = vectoriser(&train, longest, least)?;
-            let dataset = DatasetBase::new(vectors(&vectoriser, &train.texts)?, train.log_prices.clone());
-            let unseen = vectors(&vectoriser, &validation.texts)?;
-            for penalty in RIDGE_PENALTIES {
-                let model = TweedieRegressor::params()
-                    .power(0.0)
-                    .link(Link::Identity)
-                    .alpha(penalty)
-                    .max_iter(MOST_ITERATIONS)
-                    .fit(&dataset)
-                    .context("linear regression does not converge")?;
-                let validation_error = median_error(&model.predict(&unseen), &validation.log_prices);
-                let settings = format!(
-                    "n-grams to {longest}, in {least} texts or more, {} of them, ridge {penalty}",
-                    vectoriser.nentries()
-                );
-                println!(
-                    "{settings}: median error {validation_error:.3} in log price on the validation split"
-                );
-                if best.as_ref().is_none_or(|best| validation_error < best.validation_error) {
-                    let vectoriser = vectoriser.clone();
-                    best = Some(Candidate { settings, vectoriser, model, validation_error });
+impl PriceModel {
+    /// Chooses n-grams, least frequency and penalty on the validation split.
+    pub fn train(&self, table: &CleanTable) -> Result<(String, Outcome)> {
+        let [train, validation, test] =
+            [Split::Train, Split::Validation, Split::Test].map(|split| Texts::of(table, split));
+        let (train, validation, test) = (train?, validation?, test?);
+        let targets: Vec<f64> = train.prices.iter().copied().map(self.target).collect();
+        let mut best: Option<Candidate> = None;
+        for longest_ngram in LONGEST_NGRAM {
+            for least_texts in LEAST_TEXTS {
+                let config = VocabularyConfig { longest_ngram, least_texts };
+                let vocabulary = Rc::new(Vocabulary::of(&train.texts, config)?);
+                let [rows, unseen] = [&train, &validation].map(|texts| vocabulary.rows(&texts.texts));
+                let (rows, unseen) = (rows?, unseen?);
+                for &penalty in self.penalties {
+                    let model = ridge(&rows, &targets, penalty)?;
+                    let settings = format!(
+                        "n-grams to {longest_ngram}, in {least_texts} texts or more, {} of them, ridge {penalty}",
+                        vocabulary.len()
+                    );
+                    let error = (self.error)(&self.guesses(&model, &unseen), &validation.prices);
+                    println!("{settings}: {} {error:.3} on the validation split", self.error_name);
+                    if best.as_ref().is_none_or(|best| error < best.error) {
+                        best = Some(Candidate { error, settings, vocabulary: vocabulary.clone(), model });
+                    }
                 }
             }
         }
+        let Candidate { settings, vocabulary, model, .. } = best.context("nothing was tried")?;
+        let guesses = self.guesses(&model, &vocabulary.rows(&test.texts)?);
+        Ok((settings, outcome(&guesses, &test.prices)))
     }
-    let Candidate { settings, vectoriser, model, .. } = best.context("nothing was tried")?;
-    let predicted = model.predict(&vectors(&vectoriser, &test.texts)?);
-    Ok((settings, outcome(&predicted, &test.log_prices)))
-}
 
-fn vectoriser(train: &Texts, longest: usize, least: usize) -> Result<FittedTfIdfVectorizer> {
-    TfIdfVectorizer::default()
-        .n_gram_range(1, longest)
-        .document_frequency(least as f32 / train.texts.len() as f32, 1.0)
-        .max_features(Some(MOST_FEATURES))
-        .stopwords(&STOP_WORDS)
-        .fit(&train.texts)
-        .context("no vocabulary can be made of the training texts")
-}
-
-/// TF-IDF, each row of L2 norm 1.
-fn vectors(vectoriser: &FittedTfIdfVectorizer, texts: &Array1<String>) -> Result<Array2<f64>> {
-    let mut rows = vectoriser.transform(texts).context("the texts do not vectorise")?.to_dense();
-    for mut row in rows.axis_iter_mut(Axis(0)) {
-        let norm = row.dot(&row).sqrt();
-        if norm > 0.0 {
-            row /= norm;
-        }
+    fn guesses(&self, model: &Linear, rows: &SparseRows) -> Vec<f64> {
+        model.predict(rows).into_iter().map(self.price).collect()
     }
-    Ok(rows)
 }
 
-fn median_error(predicted: &Array1<f64>, known: &Array1<f64>) -> f64 {
-    let mut errors: Vec<f64> = predicted.iter().zip(known).map(|(a, b)| (a - b).abs()).collect();
+fn outcome(guesses: &[f64], prices: &[f64]) -> Outcome {
+    let count = prices.len().max(1) as f64;
+    let mean = prices.iter().sum::<f64>() / count;
+    let variance = prices.iter().map(|price| (price - mean).powi(2)).sum::<f64>() / count;
+    let rmse = rmse(guesses, prices);
+    Outcome::Price {
+        listings: prices.len(),
+        median_log_error: median_log_error(guesses, prices),
+        rmse,
+        r2: 1.0 - rmse * rmse / variance,
+    }
+}
+
+fn rmse(guesses: &[f64], prices: &[f64]) -> f64 {
+    let squared = guesses.iter().zip(prices).map(|(guess, price)| (guess - price).powi(2)).sum::<f64>();
+    (squared / prices.len().max(1) as f64).sqrt()
+}
+
+/// A straight line runs below zero, where there is no logarithm: such a guess counts as [`LEAST_GUESS`].
+fn median_log_error(guesses: &[f64], prices: &[f64]) -> f64 {
+    let errors = guesses.iter().zip(prices).map(|(guess, price)| guess.max(LEAST_GUESS).ln() - price.ln());
+    let mut errors: Vec<f64> = errors.map(f64::abs).collect();
     errors.sort_by(f64::total_cmp);
     errors.get(errors.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn outcome(predicted: &Array1<f64>, known: &Array1<f64>) -> Outcome {
-    let (prices, guesses) = (known.mapv(f64::exp), predicted.mapv(f64::exp));
-    let squared = |a: &Array1<f64>| a.dot(a) / a.len().max(1) as f64;
-    let error = squared(&(&guesses - &prices));
-    let variance = squared(&(&prices - prices.mean().unwrap_or_default()));
-    Outcome::Price {
-        listings: known.len(),
-        median_log_error: median_error(predicted, known),
-        rmse: error.sqrt(),
-        r2: 1.0 - error / variance,
-    }
 }
 
 #[cfg(test)]
@@ -141,12 +146,15 @@ mod tests {
 
     #[test]
     fn a_price_that_is_always_the_mean_explains_nothing() {
-        let known = Array1::from(vec![1.0_f64.ln(), 3.0_f64.ln()]);
-        let predicted = Array1::from(vec![2.0_f64.ln(); 2]);
-        let Outcome::Price { rmse, r2, median_log_error, .. } = outcome(&predicted, &known) else {
+        let Outcome::Price { rmse, r2, median_log_error, .. } = outcome(&[2.0, 2.0], &[1.0, 3.0]) else {
             panic!("a price was measured")
         };
         assert!((rmse - 1.0).abs() < 1e-9 && r2.abs() < 1e-9, "{rmse} {r2}");
         assert!((median_log_error - 2.0_f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_guess_below_zero_is_far_off_and_still_a_number() {
+        assert!((median_log_error(&[-50.0], &[1.0]) - 100.0_f64.ln()).abs() < 1e-9);
     }
 }

@@ -1,10 +1,19 @@
 //! What a baseline reached, kept in its run folder.
 
-use std::{fmt, fs, path::Path};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
+use burn::tensor::{Tensor, activation::softmax};
 use marketrank::artefacts::Metrics;
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    evaluate::metrics::{Scored, metrics},
+    learn::targets::Target,
+};
 
 /// The folder of a baseline in the folder of the runs begins like this.
 const PREFIX: &str = "baseline-";
@@ -27,6 +36,8 @@ pub struct BaselineResult {
 pub enum Outcome {
     /// Of photos, each alone.
     Category { photos: usize, metrics: Metrics },
+    /// Of listings.
+    ListingCategory { listings: usize, metrics: Metrics },
     Price {
         listings: usize,
         /// Median of `|ln predicted - ln price|`.
@@ -38,11 +49,14 @@ pub enum Outcome {
     },
 }
 
+/// Where a baseline keeps what it makes.
+pub(super) fn folder(runs: &Path, name: &str) -> PathBuf {
+    runs.join(format!("{PREFIX}{name}"))
+}
+
 impl BaselineResult {
-    pub(super) fn save(&self, runs: &Path) -> Result<()> {
-        let folder = runs.join(format!("{PREFIX}{}", self.name));
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(RESULT);
         fs::write(&path, serde_json::to_vec_pretty(self)?)
             .with_context(|| format!("cannot write {}", path.display()))
@@ -73,14 +87,8 @@ impl fmt::Display for BaselineResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "baseline {} ({}): ", self.name, self.settings)?;
         match self.outcome {
-            Outcome::Category { photos, metrics: Metrics { top1, top3, macro_f1, .. } } => {
-                write!(
-                    f,
-                    "{photos} photos, top-1 {:.1} %, top-3 {:.1} %, macro F1 {macro_f1:.3}",
-                    top1 * 100.0,
-                    top3 * 100.0
-                )
-            }
+            Outcome::Category { photos, metrics } => category(f, photos, "photos", &metrics),
+            Outcome::ListingCategory { listings, metrics } => category(f, listings, "listings", &metrics),
             Outcome::Price { listings, median_log_error, rmse, r2 } => {
                 write!(
                     f,
@@ -89,4 +97,20 @@ impl fmt::Display for BaselineResult {
             }
         }
     }
+}
+
+fn category(f: &mut fmt::Formatter<'_>, examples: usize, of: &str, metrics: &Metrics) -> fmt::Result {
+    let Metrics { top1, top3, macro_f1, .. } = metrics;
+    let (top1, top3) = (top1 * 100.0, top3 * 100.0);
+    write!(f, "{examples} {of}, top-1 {top1:.1} %, top-3 {top3:.1} %, macro F1 {macro_f1:.3}")
+}
+
+/// What logits `[examples, classes]` are worth.
+pub(super) fn metrics_of(logits: Tensor<2>, targets: &[Target]) -> Metrics {
+    let [_, classes] = logits.dims();
+    let probabilities: Vec<f32> = softmax(logits, 1).into_data().iter().collect();
+    let rows = probabilities.chunks(classes.max(1)).zip(targets);
+    let scored: Vec<Scored> =
+        rows.map(|(row, target)| Scored { probabilities: row.to_vec(), label: target.category }).collect();
+    metrics(&scored)
 }

@@ -45,7 +45,8 @@ pub struct Args {
     /// Currency of the prices, ISO 4217.
     #[arg(long, default_value = "GBP", value_name = "CODE")]
     pub currency: String,
-    /// A higher price is taken for a placeholder: the listing stays, without a price.
+    /// A higher price is taken for a placeholder, as 1,234 or 99,999 are: the listing stays, without a price. With `inf` every
+    /// price is believed.
     #[arg(long, default_value_t = 100_000.0, value_name = "AMOUNT")]
     pub max_price: f64,
     #[command(flatten)]

@@ -64,8 +64,11 @@ fn amount(number: &str) -> Option<f64> {
 }
 
 /// Whether an amount is what someone types who does not want to name a price: digits that count up (1,234, 12,345,
-/// 1,234.56), one digit five times or more (11,111, 99,999), or anything over `max`.
+/// 1,234.56), one digit five times or more (11,111, 99,999), or anything over `max`. Nothing is where `max` is infinite.
 pub fn is_absurd(amount: f64, max: f64) -> bool {
+    if max.is_infinite() {
+        return false;
+    }
     let text = format!("{amount:.2}");
     let digits = text.strip_suffix(".00").unwrap_or(&text).replace('.', "");
     let counts_up = amount >= 1000.0 && "123456789".starts_with(&digits);

@@ -2,20 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
 use marketrank::artefacts::sha256_of_file;
 
 use super::run::{Model, backbone_file};
 use crate::{
-    networks::{UpperBlocks, bert::BertConfig},
+    networks::{ResNet50, UpperBlocks, bert::BertConfig},
     onnx::{BertArchitecture, ImageBackbone, TextBackbone},
     weights::{
         self, StateDict,
         hub::{Hub, WeightsSource},
     },
 };
+
+/// In the place of a weight file: none.
+const RANDOM: &str = "random";
 
 /// Where the pretrained weights are.
 #[derive(Debug, Clone, Args)]
@@ -102,6 +105,27 @@ impl WeightsArgs {
             config,
             tokenizer: files.beside("tokenizer.json"),
             sha256,
+        })
+    }
+
+    /// ResNet-50, with random weights of this seed where no others are given.
+    ///
+    /// # Errors
+    /// The weights cannot be read, or are meant for another network.
+    pub fn resnet50(&self, seed: u64) -> Result<PhotoNetwork> {
+        ensure!(
+            self.image_backbone == PhotoArchitecture::Resnet50,
+            "this trains ResNet-50: add --image-backbone resnet50 and its --image-weights (`{RANDOM}` for none)"
+        );
+        if self.image_weights != WeightsSource::Path(RANDOM.into()) {
+            return self.photo_network();
+        }
+        let device = Device::flex();
+        device.seed(seed);
+        Ok(PhotoNetwork {
+            architecture: self.image_backbone,
+            weights: ResNet50::new(1, &device).state_dict(),
+            sha256: format!("{RANDOM} {seed}"),
         })
     }
 

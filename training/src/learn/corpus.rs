@@ -14,7 +14,7 @@ use super::{
     photo::{PhotoExamples, PhotoLesson},
     space::{SpaceExamples, SpaceLesson},
     targets::Target,
-    text::{HiddenText, TextExample, TextLesson},
+    text::{FROZEN_LAYERS, HiddenText, TextExample, TextLesson},
     views::View,
     word_model::WordLesson,
     words::{Idf, Words},
@@ -86,7 +86,9 @@ impl<'a> Corpus<'a> {
                 tokens.collect::<Result<_, _>>().context("a listing's text")
             };
             let (whole, title) = (encode(true)?, encode(false)?);
-            let hidden = |tokens: &[Tokens]| HiddenText::of(bert, &tokens.iter().collect::<Vec<_>>(), device);
+            let hidden = |tokens: &[Tokens]| {
+                HiddenText::of(bert, FROZEN_LAYERS, &tokens.iter().collect::<Vec<_>>(), device)
+            };
             let parts = hidden(&whole).into_iter().zip(hidden(&title)).zip(whole).zip(listings);
             let example = |(((whole, title), tokens), listing)| TextExample {
                 whole,
@@ -199,12 +201,24 @@ impl<'a> Corpus<'a> {
         Ok(lesson)
     }
 
+    /// At most so many listings of a split, evenly spread over it, by number.
+    pub fn some(&self, split: Split, most: usize) -> Vec<usize> {
+        let all: Vec<usize> = self.of(split).collect();
+        let count = most.min(all.len());
+        (0..count).map(|index| all[index * all.len() / count]).collect()
+    }
+
+    /// The photos of listings: number of the listing, and file.
+    pub fn photos_of(&self, listings: &[usize]) -> (Vec<usize>, Vec<PathBuf>) {
+        let photos = listings
+            .iter()
+            .flat_map(|&index| self.table.listings[index].photos.iter().map(move |photo| (index, photo)));
+        photos.map(|(index, photo)| (index, self.table.photo_path(photo))).unzip()
+    }
+
     /// The photos of a split, listing by listing: number of the listing, and file.
     pub fn photos(&self, split: Split) -> (Vec<usize>, Vec<PathBuf>) {
-        self.of(split)
-            .flat_map(|index| self.table.listings[index].photos.iter().map(move |photo| (index, photo)))
-            .map(|(index, photo)| (index, self.table.photo_path(photo)))
-            .unzip()
+        self.photos_of(&self.of(split).collect::<Vec<_>>())
     }
 
     /// Titles and descriptions of all listings.

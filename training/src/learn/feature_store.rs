@@ -23,8 +23,8 @@ use super::{
 use crate::{
     networks::upper_blocks::FIRST_UPPER_BLOCK,
     onnx::{
-        Precision,
-        backbone::{write_frozen_part, write_image_backbone, write_text_backbone},
+        OnnxError, Precision,
+        backbone::{write_below_layer4, write_frozen_part, write_image_backbone, write_text_backbone},
         file,
     },
     weights::{self, StateDict},
@@ -152,11 +152,37 @@ impl<'a> FeatureStore<'a> {
         view: View,
     ) -> Result<Maps> {
         let key = photo_key(network, &format!("{input:?} {view:?} {FIRST_UPPER_BLOCK}"), files);
+        let frozen = || write_frozen_part(network.backbone(), FIRST_UPPER_BLOCK, Precision::Float32);
+        self.cached_maps(key, frozen, input, files, view)
+    }
+
+    /// What ResNet-50 below `layer4` makes of each photo.
+    pub fn maps_below_layer4(
+        &self,
+        network: &PhotoNetwork,
+        input: ImageInput,
+        files: &[PathBuf],
+        view: View,
+    ) -> Result<Maps> {
+        let key = photo_key(network, &format!("{input:?} {view:?} below layer4"), files);
+        let frozen = || write_below_layer4(network.weights(), Precision::Float32);
+        self.cached_maps(key, frozen, input, files, view)
+    }
+
+    /// The output `maps` of a model, from the cache or by running it.
+    fn cached_maps(
+        &self,
+        key: Sha256,
+        model: impl FnOnce() -> Result<Vec<u8>, OnnxError>,
+        input: ImageInput,
+        files: &[PathBuf],
+        view: View,
+    ) -> Result<Maps> {
         let path = self.path("maps", key)?;
         if path.is_file() {
             return maps::read(&path);
         }
-        let model = write_frozen_part(network.backbone(), FIRST_UPPER_BLOCK, Precision::Float32)?;
+        let model = model()?;
         let mut session = self.open("frozen-part", &model)?;
         let (mut values, mut channels, mut positions) = (Vec::new(), 0, 0);
         let progress = progress_bar(files.len(), view.name());

@@ -8,11 +8,37 @@ use super::{
     projection::ProjectionConfig,
     space::SpaceConfig,
 };
-use crate::onnx::LabelCounts;
+use crate::{networks::device::Hardware, onnx::LabelCounts};
+
+/// How a training goes, beside its recipe.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct FitArgs {
+    /// The same seed gives the same model
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+
+    /// Go on from the last checkpoint of the run folder
+    #[arg(long)]
+    pub resume: bool,
+
+    #[command(flatten)]
+    overrides: Overrides,
+
+    /// What to train on; what frozen networks see is always computed by ONNX Runtime
+    #[arg(long, value_enum, default_value = "cpu")]
+    pub hardware: Hardware,
+}
+
+impl FitArgs {
+    /// The recipe with the seed and whatever was given in the place of its own parts.
+    pub fn apply(&self, recipe: FitConfig) -> FitConfig {
+        self.overrides.apply(FitConfig { seed: self.seed, ..recipe })
+    }
+}
 
 /// Each model has a recipe of its own; these take the place of parts of it.
 #[derive(Debug, Clone, Copy, Args)]
-pub struct Overrides {
+struct Overrides {
     /// Most epochs; training ends sooner when the validation loss no longer falls
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     epochs: Option<u32>,
@@ -43,8 +69,7 @@ pub struct Overrides {
 }
 
 impl Overrides {
-    /// The recipe with these in the place of its own parts.
-    pub fn apply(self, fit: FitConfig) -> FitConfig {
+    fn apply(self, fit: FitConfig) -> FitConfig {
         FitConfig {
             epochs: self.epochs.map_or(fit.epochs, |epochs| epochs as usize),
             learning_rate: self.learning_rate.unwrap_or(fit.learning_rate),

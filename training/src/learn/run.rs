@@ -23,7 +23,7 @@ use super::{
     photo::PhotoModel,
     price_band,
     recipes::{
-        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, IMAGE_FIT, Overrides, SPACE_FIT, TEXT_FIT, VIEWS, WORD_FIT,
+        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, TEXT_FIT, VIEWS, WORD_FIT,
         image_heads, text_heads,
     },
     run_report::{Expert, RunReport},
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     data::{CleanTable, Split},
-    networks::{Bert, device::Hardware},
+    networks::Bert,
     onnx::{Precision, listing::PhotoWeights},
     weights::{self, StateDict},
 };
@@ -54,31 +54,37 @@ pub enum Model {
     Combined,
 }
 
+/// What to train of the model, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Recipe {
+    /// What is served: fine-tuned experts and one space for photos and text
+    Served,
+    /// What the older service had, measured beside it: ResNet-50 with `layer4` and `fc` trained, BERT as it is under
+    /// convolutions, and a linear layer on both
+    Classic,
+}
+
 #[derive(Debug, Clone, Args)]
 pub struct TrainArgs {
     #[arg(value_enum)]
-    model: Model,
+    pub model: Model,
+
+    /// How to train it
+    #[arg(long, value_enum, default_value = "served")]
+    pub recipe: Recipe,
+
+    /// With `--recipe classic`: at most so many training listings
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "LISTINGS")]
+    pub subset: Option<u32>,
 
     #[command(flatten)]
-    common: CommonArgs,
+    pub common: CommonArgs,
 
     #[command(flatten)]
-    weights: WeightsArgs,
-
-    /// The same seed gives the same model
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-
-    /// Go on from the last checkpoint of the run folder
-    #[arg(long)]
-    resume: bool,
+    pub weights: WeightsArgs,
 
     #[command(flatten)]
-    overrides: Overrides,
-
-    /// What to train on; what frozen networks see is always computed by ONNX Runtime
-    #[arg(long, value_enum, default_value = "cpu")]
-    hardware: Hardware,
+    pub fit: FitArgs,
 }
 
 /// Where the other commands find what this one needs, and leave what they made.
@@ -121,11 +127,12 @@ struct Training<'a> {
 /// command makes it.
 pub fn train(args: &TrainArgs) -> Result<()> {
     let CommonArgs { clean, features, onnxruntime, .. } = &args.common;
+    ensure!(args.subset.is_none(), "--subset goes with --recipe classic only");
     let table = CleanTable::read(clean)?;
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
     let store = FeatureStore::new(&runtime, features.clone());
     let corpus = Corpus::new(&table);
-    let device = args.hardware.device();
+    let device = args.fit.hardware.device();
     let training = Training { args, corpus, store, device };
     match args.model {
         Model::Text => training.text(&table),
@@ -146,11 +153,11 @@ impl Training<'_> {
         lesson: &L,
         network: L::Network,
     ) -> Result<(Expert, L::Network)> {
-        let recipe = self.args.overrides.apply(FitConfig { seed: self.args.seed, ..recipe });
+        let recipe = self.args.fit.apply(recipe);
         let run = self.folder().join(name);
         println!("{name}: {} epochs at most, in {}", recipe.epochs, run.display());
         let Fitted { network, epochs, best } =
-            fit(&recipe, lesson, network, &self.device, &run, self.args.resume)?;
+            fit(&recipe, lesson, network, &self.device, &run, self.args.fit.resume)?;
         Ok((Expert { name: name.to_owned(), fit: recipe, best_epoch: best, epochs }, network))
     }
 
@@ -160,7 +167,7 @@ impl Training<'_> {
         let lesson = self.corpus.text_lesson(&network, &pretrained, &self.device)?;
         let words = self.corpus.word_lesson(&network, &lesson)?;
         let training = self.device.clone().autodiff();
-        training.seed(self.args.seed);
+        training.seed(self.args.fit.seed);
         let vocabulary = network.backbone().vocabulary()?;
         let model = WordModel::new(vocabulary, lesson.labels.classes_and_price(), &training);
         let (word_expert, word_model) = self.fit("words", WORD_FIT, &words, model)?;
@@ -189,7 +196,7 @@ impl Training<'_> {
         let embeddings = self.text_embeddings(&text)?;
         let lesson = self.corpus.photo_lesson(&self.store, &network, &embeddings, VIEWS, &self.device)?;
         let training = self.device.clone().autodiff();
-        training.seed(self.args.seed);
+        training.seed(self.args.fit.seed);
         let config = image_heads(lesson.labels, network.backbone().features(), width);
         let upper = network.upper_blocks(&training)?;
         let model = PhotoModel { upper, heads: Heads::new(&config, &training) };
@@ -219,7 +226,7 @@ impl Training<'_> {
             examples.photos = scale.apply(&examples.photos);
         }
         let training = self.device.clone().autodiff();
-        training.seed(self.args.seed);
+        training.seed(self.args.fit.seed);
         let model = SpaceModel::new(&recipes::space(text.config.width, last + middle), &training);
         let (expert, model) = self.fit("space", SPACE_FIT, &lesson, model)?;
         let photo = model.photo_tensors(&scale).into_iter().chain(look).collect();
@@ -284,7 +291,7 @@ impl Training<'_> {
         let report = RunReport {
             model: self.args.model.name().to_owned(),
             data_sha256: table.sha256.clone(),
-            seed: self.args.seed,
+            seed: self.args.fit.seed,
             experts,
             validation,
         };

@@ -67,8 +67,8 @@ pub struct TextLesson {
 }
 
 impl HiddenText {
-    /// Runs the frozen layers of a BERT at rest over texts, neighbours in length together.
-    pub fn of(bert: &Bert, texts: &[&Tokens], device: &Device) -> Vec<Self> {
+    /// Runs the first `layers` layers of a BERT at rest over texts, neighbours in length together.
+    pub fn of(bert: &Bert, layers: usize, texts: &[&Tokens], device: &Device) -> Vec<Self> {
         const TOGETHER: usize = 32;
         let mut by_length: Vec<usize> = (0..texts.len()).collect();
         by_length.sort_by_key(|&index| texts[index].ids().len());
@@ -76,7 +76,7 @@ impl HiddenText {
         for chunk in by_length.chunks(TOGETHER) {
             let batch: Vec<&Tokens> = chunk.iter().map(|&index| texts[index]).collect();
             let (ids, mask) = padded_ids(&batch, device);
-            let states = bert.forward_to(FROZEN_LAYERS, ids, mask);
+            let states = bert.forward_to(layers, ids, mask);
             let [_, longest, width] = states.dims();
             let values: Vec<f32> = states.into_data().iter().collect();
             for (&index, rows) in chunk.iter().zip(values.chunks_exact(longest * width)) {
@@ -98,7 +98,7 @@ impl HiddenText {
     }
 
     /// Hidden states `[batch, longest, width]` and mask `[batch, longest]`.
-    fn batch(texts: &[&Self], device: &Device) -> (Tensor<3>, Tensor<2, Int>) {
+    pub fn batch(texts: &[&Self], device: &Device) -> (Tensor<3>, Tensor<2, Int>) {
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(1);
         let width = texts.first().map_or(1, |text| text.width);
         let mut values = Vec::with_capacity(texts.len() * longest * width);

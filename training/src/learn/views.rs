@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use image::imageops;
 use marketrank::{
     artefacts::ImageInput,
     preprocess::{Detail, Letterbox, PhotoLimits, PhotoTensor, decode_photo},
@@ -24,6 +25,8 @@ use super::augment::augment;
 pub enum View {
     /// As the server does.
     Plain,
+    /// Left and right exchanged.
+    Mirrored,
     /// As [`augment`] does, the view of this number.
     Augmented(u32),
 }
@@ -33,6 +36,7 @@ impl View {
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "photos",
+            Self::Mirrored => "photos, mirrored",
             Self::Augmented(_) => "photos, augmented",
         }
     }
@@ -50,7 +54,10 @@ pub fn pixels(files: &[PathBuf], input: ImageInput, view: View) -> Result<Tensor
 }
 
 /// Reads photos on all cores.
-fn read_photos(files: &[PathBuf], input: ImageInput, view: View) -> Result<Vec<PhotoTensor>> {
+///
+/// # Errors
+/// A file cannot be read or is no photo.
+pub fn read_photos(files: &[PathBuf], input: ImageInput, view: View) -> Result<Vec<PhotoTensor>> {
     let letterbox = Letterbox::new(input);
     let next = Mutex::new(files.iter().enumerate());
     let read = Mutex::new(vec![None; files.len()]);
@@ -82,6 +89,7 @@ fn read_photo(file: &Path, letterbox: Letterbox, view: View) -> Result<PhotoTens
         .with_context(|| file.display().to_string())?;
     Ok(letterbox.apply(&match view {
         View::Plain => photo,
+        View::Mirrored => imageops::flip_horizontal(&photo),
         View::Augmented(number) => {
             // The same view of the same photo each time, in whatever order photos are read.
             let name = file.file_name().unwrap_or_default().as_encoded_bytes();

@@ -95,6 +95,42 @@ impl ResNet50 {
     }
 }
 
+/// The last stage and a classifier, to be trained on what the other stages make of photos.
+#[derive(Module, Debug)]
+pub struct LastStage {
+    layer4: Vec<Bottleneck>,
+    fc: Linear,
+}
+
+impl LastStage {
+    /// The stage with published weights, under torchvision's names, and a random classifier.
+    ///
+    /// # Errors
+    /// Names the first tensor that is missing or of another shape.
+    pub fn load(weights: &StateDict, classes: usize, device: &Device) -> Result<Self, StateDictError> {
+        let network = Self {
+            layer4: stage(3, 1024, 512, 2, device),
+            fc: LinearConfig::new(ResNet50::EMBEDDING_WIDTH, classes).init(device),
+        };
+        // What is published under `fc` tells other classes apart.
+        let of_classifier = published::state_dict(&network, |field| field);
+        let of_classifier = of_classifier.into_iter().filter(|(name, _)| name.starts_with("fc."));
+        let of_stage = weights.iter().filter(|(name, _)| name.starts_with("layer4."));
+        let of_stage = of_stage.map(|(name, tensor)| (name.to_owned(), tensor.clone()));
+        published::load(network, &of_stage.chain(of_classifier).collect(), |field| field)
+    }
+
+    /// The output of the third stage, `[batch, 1024, rows, columns]`, to pooled features `[batch, 2048]`.
+    pub fn features(&self, maps: Tensor<4>) -> Tensor<2> {
+        adaptive_avg_pool2d(run(&self.layer4, maps), [1, 1]).flatten(1, 3)
+    }
+
+    /// Pooled features `[batch, 2048]` to logits `[batch, classes]`.
+    pub fn classify(&self, features: Tensor<2>) -> Tensor<2> {
+        self.fc.forward(features)
+    }
+}
+
 /// 1x1 down, 3x3, 1x1 up, and the way around them.
 #[derive(Module, Debug)]
 struct Bottleneck {

@@ -161,6 +161,22 @@ pub fn write_frozen_part(
     g.finish()
 }
 
+/// ResNet-50 below `layer4`: `image` uint8 [batch, height, width, 3] -> `maps` float32 [batch, 1024, height / 16, width / 16].
+///
+/// # Errors
+/// A tensor is missing or has another shape.
+pub fn write_below_layer4(
+    weights: &StateDict,
+    arithmetic: impl Into<Arithmetic>,
+) -> Result<Vec<u8>, OnnxError> {
+    let mut g = GraphBuilder::new("resnet50", arithmetic);
+    let image = image_input::image_input(&mut g, image_input::IMAGENET);
+    let [_, _, maps] = resnet50::lower_layers(&mut g, weights, &image)?;
+    let channels = Dim::Fixed(resnet50::MIDDLE_FEATURES);
+    g.output("maps", &maps, &[Dim::Named("batch"), channels, Dim::Named("rows"), Dim::Named("columns")]);
+    g.finish()
+}
+
 /// The text network alone: `input_ids`, `attention_mask` int64 [batch, tokens] -> `pooled` float32 [batch, width], of
 /// L2 norm 1, as the listing models see them.
 ///

@@ -57,6 +57,22 @@ pub fn resnet50(
     weights: &StateDict,
     image: &Value<f32>,
 ) -> Result<ResNet50, OnnxError> {
+    let [layer1, layer2, layer3] = lower_layers(g, weights, image)?;
+    let [_, _, third, fourth] = &LAYERS;
+    let layer4 = Emitter { g, weights }.layer(fourth, third.outputs(), &layer3)?;
+    let features = g.global_average_pool(&layer4);
+    Ok(ResNet50 { layers: [layer1, layer2, layer3, layer4], features })
+}
+
+/// Emits all below `layer4`: normalised image [batch, 3, height, width] -> the outputs of `layer1` to `layer3`.
+///
+/// # Errors
+/// A tensor is missing or has another shape.
+pub fn lower_layers(
+    g: &mut GraphBuilder,
+    weights: &StateDict,
+    image: &Value<f32>,
+) -> Result<[Value<f32>; 3], OnnxError> {
     let mut emitter = Emitter { g, weights };
     let stem = emitter.activated(convolution(3, STEM, 7, 2), "conv1", "bn1", image)?;
     let pooled = emitter
@@ -67,13 +83,11 @@ pub fn resnet50(
         .ints("strides", &[2, 2])
         .ints("pads", &[1, 1, 1, 1])
         .emit();
-    let [first, second, third, fourth] = &LAYERS;
+    let [first, second, third, _] = &LAYERS;
     let layer1 = emitter.layer(first, STEM, &pooled)?;
     let layer2 = emitter.layer(second, first.outputs(), &layer1)?;
     let layer3 = emitter.layer(third, second.outputs(), &layer2)?;
-    let layer4 = emitter.layer(fourth, third.outputs(), &layer3)?;
-    let features = g.global_average_pool(&layer4);
-    Ok(ResNet50 { layers: [layer1, layer2, layer3, layer4], features })
+    Ok([layer1, layer2, layer3])
 }
 
 fn convolution(inputs: usize, outputs: usize, kernel: usize, stride: usize) -> Convolution {

@@ -99,3 +99,10 @@ fn a_listing_is_as_old_as_its_oldest_photo() {
     market.photo_row("x", "a", "2022-03-01").photo_row("y", "a", "27/02/2022");
     assert_eq!(market.only_listing().listed_at.unwrap().to_string(), "2022-02-27 0:00:00.0 +00:00:00");
 }
+
+#[test]
+fn with_an_infinite_limit_every_price_is_believed() {
+    let market = Market::with_rows(&["0,a,Sofa,Home / Sofas,text,\"£1,234,567.00\",Leeds"]);
+    market.prepare_with(&["--max-price", "inf"]).unwrap();
+    assert_eq!(market.table().listings[0].price, Some(1_234_567.0));
+}
