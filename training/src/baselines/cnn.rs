@@ -13,7 +13,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData, activation::relu},
 };
 use marketrank::{artefacts::ImageInput, preprocess::PhotoTensor};
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
@@ -24,7 +24,7 @@ use crate::{
     data::{CleanTable, Split},
     learn::{
         corpus::Corpus,
-        fit::{FitConfig, Fitted, Lesson, Score, fit, schedule::Schedule},
+        fit::{FitConfig, Fitted, Lesson, Score, fit, schedule::Schedule, shuffled_batches},
         recipes::FitArgs,
         score::class_score,
         targets::{Target, TargetBatch},
@@ -107,9 +107,7 @@ impl Lesson for CnnLesson {
     }
 
     fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.train.1.len()).collect();
-        order.shuffle(rng);
-        order.chunks(size).map(<[usize]>::to_vec).collect()
+        shuffled_batches(self.train.1.len(), size, rng)
     }
 
     /// Half of the photos are seen in a mirror.

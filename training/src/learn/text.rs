@@ -13,7 +13,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    fit::{Lesson, Score},
+    fit::{Lesson, Score, shuffled_batches},
     heads::{Heads, l2_normalised},
     losses::contrastive,
     score::class_score,
@@ -128,11 +128,9 @@ impl Lesson for TextLesson {
     }
 
     fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
-        order.shuffle(rng);
-        let mut batches: Vec<Vec<usize>> = order
-            .chunks_mut(size * SORTED_TOGETHER)
-            .flat_map(|together| {
+        let mut batches: Vec<Vec<usize>> = shuffled_batches(self.train.len(), size * SORTED_TOGETHER, rng)
+            .into_iter()
+            .flat_map(|mut together| {
                 together.sort_by_key(|&index| self.train[index].whole.len());
                 together.chunks(size).map(<[usize]>::to_vec).collect::<Vec<_>>()
             })

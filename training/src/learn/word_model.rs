@@ -8,11 +8,10 @@ use burn::{
     nn::{Dropout, DropoutConfig},
     tensor::{Device, Int, Tensor, TensorData, module::embedding},
 };
-use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    fit::{Lesson, Score},
+    fit::{Lesson, Score, shuffled_batches},
     heads::host,
     score::class_score,
     targets::{Target, TargetBatch},
@@ -139,9 +138,7 @@ impl Lesson for WordLesson {
     }
 
     fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
-        order.shuffle(rng);
-        order.chunks(size).map(<[usize]>::to_vec).collect()
+        shuffled_batches(self.train.len(), size, rng)
     }
 
     fn loss(&self, network: &WordModel, batch: &[usize], _rng: &mut ChaCha8Rng) -> Tensor<1> {

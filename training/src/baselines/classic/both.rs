@@ -5,13 +5,12 @@ use burn::{
     nn::{Dropout, DropoutConfig, Linear, LinearConfig},
     tensor::{Device, Tensor},
 };
-use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     learn::{
         features::Features,
-        fit::{Lesson, Score},
+        fit::{Lesson, Score, shuffled_batches},
         score::class_score,
         targets::{Target, TargetBatch},
     },
@@ -61,9 +60,7 @@ impl Lesson for BothLesson {
     }
 
     fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.train.1.len()).collect();
-        order.shuffle(rng);
-        order.chunks(size).map(<[usize]>::to_vec).collect()
+        shuffled_batches(self.train.1.len(), size, rng)
     }
 
     fn loss(&self, network: &Both, batch: &[usize], _rng: &mut ChaCha8Rng) -> Tensor<1> {

@@ -1,12 +1,12 @@
 //! ResNet-50 of which only the last stage and the classifier are trained, on the maps below them.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     learn::{
-        fit::{Lesson, Score},
+        fit::{Lesson, Score, shuffled_batches},
         maps::Maps,
         score::class_score,
         targets::{Target, TargetBatch},
@@ -41,9 +41,7 @@ impl Lesson for LastStageLesson {
     }
 
     fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.train_targets.len()).collect();
-        order.shuffle(rng);
-        order.chunks(size).map(<[usize]>::to_vec).collect()
+        shuffled_batches(self.train_targets.len(), size, rng)
     }
 
     fn loss(&self, network: &LastStage, batch: &[usize], rng: &mut ChaCha8Rng) -> Tensor<1> {

@@ -9,12 +9,11 @@ use burn::{
     },
     tensor::{Device, Int, Tensor, activation::relu},
 };
-use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
     learn::{
-        fit::{Lesson, Score},
+        fit::{Lesson, Score, shuffled_batches},
         score::class_score,
         targets::{Target, TargetBatch},
         text::HiddenText,
@@ -94,9 +93,7 @@ impl Lesson for ConvLesson {
     }
 
     fn batches(&self, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..self.train.len()).collect();
-        order.shuffle(rng);
-        order.chunks(size).map(<[usize]>::to_vec).collect()
+        shuffled_batches(self.train.len(), size, rng)
     }
 
     fn loss(&self, network: &ConvHead, batch: &[usize], _rng: &mut ChaCha8Rng) -> Tensor<1> {

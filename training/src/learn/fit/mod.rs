@@ -20,7 +20,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use rand::SeedableRng;
+use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,13 @@ pub trait Lesson: Sync {
 
     /// The worth of a network at rest.
     fn validate(&self, network: &Self::Network) -> Score;
+}
+
+/// As many examples in random order, `size` a batch and what is left in the last one.
+pub fn shuffled_batches(examples: usize, size: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..examples).collect();
+    order.shuffle(rng);
+    order.chunks(size).map(<[usize]>::to_vec).collect()
 }
 
 /// A trained network and how it came about.
