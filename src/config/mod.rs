@@ -14,7 +14,7 @@ pub use self::{access::AccessConfig, front::FrontConfig};
 use crate::{
     artefacts::PrecisionChoice,
     catalogue::cluster::ClusterOptions,
-    inference::{Device, InferenceOptions},
+    inference::{BatchSizes, Device, InferenceOptions},
     preprocess::PhotoLimits,
     secret::Secret,
 };
@@ -85,7 +85,7 @@ pub struct ModelConfig {
     pub threads: Option<u16>,
 
     /// Examples a model takes at once. Larger batches keep a GPU busy and raise the wait of each request in them; a CPU gains
-    /// little by them and loses by padding [default: 4; 32 on CUDA]
+    /// little by them and loses by padding. On CUDA photos run in batches of powers of two up to this many [default: 4; 32 on CUDA]
     #[arg(long, env = "MARKETRANK_MAX_BATCH", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub max_batch: Option<u16>,
 
@@ -196,6 +196,7 @@ impl ModelConfig {
             workers,
             threads: self.threads.map_or((cores / workers).max(1), usize::from),
             max_batch: self.max_batch.map_or(max_batch, usize::from),
+            batch_sizes: BatchSizes::suited_to(on_cuda),
             batch_wait: Duration::from_micros(self.batch_wait_us),
             queue: self.queue as usize,
             max_wait: Duration::from_millis(self.max_wait_ms),

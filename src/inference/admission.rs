@@ -26,10 +26,12 @@ pub(super) struct Door {
 pub struct Admission(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Door {
-    /// At most `capacity` examples inside, and none let in that would wait longer than `max_wait`.
-    pub fn new(model: Model, workers: usize, capacity: usize, max_wait: Duration) -> Self {
+    /// At most `capacity` examples inside, and none let in that would wait longer than `max_wait`. `alone` is what one example
+    /// took before the first request, zero where nobody knows.
+    pub fn new(model: Model, workers: usize, capacity: usize, max_wait: Duration, alone: Duration) -> Self {
         let capacity = capacity.min(Semaphore::MAX_PERMITS);
         let pace = Pace { workers: workers.max(1) as u64, nanoseconds: AtomicU64::new(0) };
+        pace.ran(1, alone);
         Self { model, places: Arc::new(Semaphore::new(capacity)), capacity, max_wait, pace }
     }
 
@@ -78,12 +80,21 @@ pub(super) struct Pace {
 impl Pace {
     /// Weight of the newest batch, one in this many.
     const MEMORY: u64 = 8;
+    /// A batch counts as at most this many times as slow as the pace so far: what held up one batch says little of the next, and
+    /// a pace of seconds would turn everybody away until many batches had run. A model that has become slower is known to be
+    /// after a few more batches.
+    const HELD_UP: u64 = 4;
 
     pub fn ran(&self, examples: usize, took: Duration) {
         let Some(each) = (took.as_nanos() as u64).checked_div(examples as u64) else { return };
         let before = self.nanoseconds.load(Ordering::Relaxed);
         // A race between workers loses one measurement of many.
-        let after = if before == 0 { each } else { before - before / Self::MEMORY + each / Self::MEMORY };
+        let after = if before == 0 {
+            each
+        } else {
+            let each = each.min(before.saturating_mul(Self::HELD_UP));
+            before - before / Self::MEMORY + each / Self::MEMORY
+        };
         self.nanoseconds.store(after, Ordering::Relaxed);
     }
 
@@ -102,7 +113,7 @@ mod tests {
 
     #[test]
     fn no_more_are_let_in_than_there_are_places() {
-        let door = Door::new(Model::Image, 1, 3, LONG);
+        let door = Door::new(Model::Image, 1, 3, LONG, Duration::ZERO);
         let two = door.try_enter(2).unwrap();
         assert!(matches!(door.try_enter(2), Err(InferenceError::QueueFull { .. })));
         let _one = door.try_enter(1).unwrap();
@@ -113,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_request_larger_than_the_room_enters_when_it_is_empty() {
-        let door = Door::new(Model::Image, 1, 4, LONG);
+        let door = Door::new(Model::Image, 1, 4, LONG, Duration::ZERO);
         door.try_enter(8).unwrap();
         let _one = door.try_enter(1).unwrap();
         assert!(door.try_enter(8).is_err());
@@ -121,7 +132,7 @@ mod tests {
 
     #[test]
     fn whoever_would_wait_too_long_is_told_how_long() {
-        let door = Door::new(Model::Text, 2, 100, Duration::from_millis(200));
+        let door = Door::new(Model::Text, 2, 100, Duration::from_millis(200), Duration::ZERO);
         door.pace().ran(4, Duration::from_millis(400));
         // Behind four examples of 100 ms each with two workers: 200 ms.
         let _four = door.try_enter(4).unwrap();
@@ -132,9 +143,30 @@ mod tests {
         assert_eq!(retry_after, Duration::from_millis(250));
     }
 
+    #[test]
+    fn a_batch_that_was_held_up_turns_nobody_away_who_was_let_in_before() {
+        let door = Door::new(Model::Image, 1, 100, Duration::from_millis(250), Duration::from_millis(10));
+        door.pace().ran(1, Duration::from_secs(3));
+        // 7/8 of 10 ms and 1/8 of 40 are 13.75 ms, behind sixteen 220 ms.
+        let _sixteen = door.try_enter(16).unwrap();
+        door.try_enter(1).unwrap();
+    }
+
+    #[test]
+    fn a_model_that_stays_slow_is_found_to_be() {
+        let door = Door::new(Model::Image, 1, 100, Duration::from_millis(250), Duration::from_millis(10));
+        let _one = door.try_enter(1).unwrap();
+        let turned_away = (1..=40).find(|_| {
+            door.pace().ran(1, Duration::from_secs(3));
+            door.try_enter(1).is_err()
+        });
+        // 1.375 times as slow with every batch: 250 ms are passed by the eleventh.
+        assert_eq!(turned_away, Some(11));
+    }
+
     #[tokio::test]
     async fn patient_work_waits_for_a_place_until_its_deadline() {
-        let door = Door::new(Model::Image, 1, 1, LONG);
+        let door = Door::new(Model::Image, 1, 1, LONG, Duration::ZERO);
         let first = door.try_enter(1).unwrap();
         let soon = Instant::now() + Duration::from_millis(20);
         assert_eq!(door.enter(1, soon).await.unwrap_err(), InferenceError::DeadlineExceeded);

@@ -3,6 +3,7 @@
 
 mod activation;
 mod admission;
+mod batch_sizes;
 mod outputs;
 mod pool;
 mod prediction;
@@ -24,6 +25,7 @@ use crate::{
 
 pub use activation::{Activation, HeatMap};
 pub use admission::Admission;
+pub use batch_sizes::BatchSizes;
 pub use outputs::{Outputs, mean_embedding, normalise};
 use pool::{Pool, PoolOptions};
 pub use prediction::{CategoryProbability, Prediction, PriceBand, category_probabilities};
@@ -41,6 +43,8 @@ pub struct InferenceOptions {
     pub threads: usize,
     /// Examples taken in one run, at most.
     pub max_batch: usize,
+    /// Which sizes batches with photos are filled up to.
+    pub batch_sizes: BatchSizes,
     /// How long a batch that is not full waits for more examples.
     pub batch_wait: Duration,
     /// Examples that may be on their way through one model; one more is refused.
@@ -110,6 +114,8 @@ pub enum StartError {
     Precision { asked: &'static str, model: &'static str, present: String },
     #[error("tokenizer.json does not load: {0}; restore the file or export the models again")]
     Tokenizer(#[from] TextEncoderError),
+    #[error("{file} cannot run {reason}; give a smaller --max-batch, or use another --device")]
+    BatchSize { file: String, reason: String },
     #[error("a worker thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -169,19 +175,24 @@ impl Inference {
                 .map(|_| ModelSession::open(runtime, artefacts, entry, variant, options.threads))
                 .collect::<Result<Vec<_>, _>>()?;
             let activation_size = sessions.first().and_then(ModelSession::activation_size);
+            let InferenceOptions { max_batch, batch_sizes, batch_wait, queue, max_wait, .. } = options;
+            let (max_batch, capacity) = (max_batch.max(1), queue.max(1));
+            let cannot_run = |reason| StartError::BatchSize { file: variant.file.file.clone(), reason };
+            sessions
+                .iter_mut()
+                .try_for_each(|session| session.keep_to(batch_sizes, max_batch))
+                .map_err(cannot_run)?;
+            let mut alone = Duration::ZERO;
             if let (Some(example), Some(expected)) = (&self_test, &variant.self_test_logits) {
                 let refused = |reason| StartError::SelfTest { file: variant.file.file.clone(), reason };
-                sessions
-                    .iter_mut()
-                    .try_for_each(|session| self_test::check(session, example, expected))
-                    .map_err(refused)?;
+                for session in &mut sessions {
+                    alone = self_test::check(session, example, expected).map_err(refused)?;
+                }
             }
-            let InferenceOptions { max_batch, batch_wait, queue, max_wait, .. } = options;
-            let (max_batch, capacity) = (max_batch.max(1), queue.max(1));
             let engines =
                 sessions.into_iter().map(|mut session| move |batch: &[Example]| session.run(batch)).collect();
-            let pool =
-                Pool::start(model, engines, PoolOptions { max_batch, batch_wait, capacity, max_wait })?;
+            let options = PoolOptions { max_batch, batch_wait, capacity, max_wait, alone };
+            let pool = Pool::start(model, engines, options)?;
             Ok(Served { variant: variant.clone(), activation_size, pool })
         };
         let inference = Self {

@@ -29,6 +29,8 @@ pub(super) struct PoolOptions {
     pub capacity: usize,
     /// A request that would wait longer is refused.
     pub max_wait: Duration,
+    /// What one example took before the first request, zero where nobody knows.
+    pub alone: Duration,
 }
 
 /// One model's workers. Dropping it ends them once the queue is empty.
@@ -48,7 +50,7 @@ impl Pool {
     where
         E: FnMut(&[Example]) -> Result<Vec<Outputs>, String> + Send + 'static,
     {
-        let door = Door::new(model, engines.len(), options.capacity, options.max_wait);
+        let door = Door::new(model, engines.len(), options.capacity, options.max_wait, options.alone);
         let pool = Self { shared: Arc::new(Shared { door, queue: Queue::new() }) };
         for (number, engine) in engines.into_iter().enumerate() {
             let mut worker = Worker { model, engine, shared: Arc::clone(&pool.shared), options };
@@ -190,7 +192,8 @@ mod tests {
     }
 
     fn pool(workers: usize, max_batch: usize, batch_wait: Duration) -> Pool {
-        let options = PoolOptions { max_batch, batch_wait, capacity: 1_000, max_wait: SOON };
+        let alone = Duration::ZERO;
+        let options = PoolOptions { max_batch, batch_wait, capacity: 1_000, max_wait: SOON, alone };
         Pool::start(Model::Text, vec![echo; workers], options).unwrap()
     }
 

@@ -3,6 +3,8 @@
 //! Hashes prove that the files are whole; this proves that this processor, this ONNX Runtime and this build's preprocessing
 //! make of them what was measured.
 
+use std::time::{Duration, Instant};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{Example, ModelSession, prediction::softmax};
@@ -30,9 +32,15 @@ pub(super) fn example(
 }
 
 /// Runs the example and compares the probabilities of the categories: the total variation distance of the two
-/// distributions must not exceed [`TOLERANCE`].
-pub(super) fn check(session: &mut ModelSession, example: &Example, expected: &[f32]) -> Result<(), String> {
+/// distributions must not exceed [`TOLERANCE`]. Gives the time that the run took.
+pub(super) fn check(
+    session: &mut ModelSession,
+    example: &Example,
+    expected: &[f32],
+) -> Result<Duration, String> {
+    let started = Instant::now();
     let rows = session.run(std::slice::from_ref(example))?;
+    let took = started.elapsed();
     let found = rows.first().map(|row| row.logits.as_slice()).unwrap_or_default();
     if found.len() != expected.len() {
         return Err(format!("it gives {} logits, {} are expected", found.len(), expected.len()));
@@ -41,7 +49,7 @@ pub(super) fn check(session: &mut ModelSession, example: &Example, expected: &[f
         softmax(found, 1.0).iter().zip(softmax(expected, 1.0)).map(|(a, b)| (a - b).abs()).sum::<f32>() / 2.0;
     // Also false where a logit is no number.
     if apart <= TOLERANCE {
-        return Ok(());
+        return Ok(took);
     }
     Err(format!(
         "its probabilities are {apart:.3} apart from those it was exported with, at most {TOLERANCE} is taken"

@@ -5,7 +5,7 @@ use ort::{
     value::{Outlet, Tensor, TensorElementType, TensorRef},
 };
 
-use super::{Activation, Outputs, Runtime, StartError};
+use super::{Activation, BatchSizes, Outputs, Runtime, StartError};
 use crate::{
     artefacts::{Artefacts, ImageInput, Manifest, ModelEntry, TextInput, Variant},
     preprocess::{PhotoTensor, Tokens},
@@ -28,6 +28,10 @@ pub struct ModelSession {
     reads_text: bool,
     widths: Widths,
     activation_size: Option<[usize; 2]>,
+    /// Which sizes batches are filled up to, and how many examples the largest has.
+    sizes: (BatchSizes, usize),
+    /// What they are filled up with.
+    blank: Example,
 }
 
 /// Columns of each output.
@@ -64,9 +68,11 @@ impl ModelSession {
                 embedding: manifest.embedding_width,
             },
             activation_size: None,
+            sizes: (BatchSizes::Any, 1),
+            blank: blank_example(entry.image, entry.text),
         };
         let rows = model
-            .run(&[blank_example(entry.image, entry.text)])
+            .run(&[Example { activation: true, ..model.blank.clone() }])
             .map_err(|reason| StartError::Shape { file: file(), reason })?;
         model.activation_size = rows.first().and_then(|row| row.activation.as_ref()).map(Activation::size);
         Ok(model)
@@ -77,8 +83,24 @@ impl ModelSession {
         self.activation_size
     }
 
-    /// Runs the examples as one batch. Texts are padded to the longest.
+    /// Fills batches up to these sizes from now on, `largest` being how many examples are run at once at most, and runs each
+    /// size once. A model that reads no photos goes on running any size. The error names the size that could not be run.
+    pub fn keep_to(&mut self, sizes: BatchSizes, largest: usize) -> Result<(), String> {
+        if self.image.is_none() {
+            return Ok(());
+        }
+        self.sizes = (sizes, largest);
+        for size in sizes.run_at_start(largest) {
+            self.run(&vec![self.blank.clone(); size])
+                .map_err(|reason| format!("{size} photos at once: {reason}"))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the examples as one batch. Texts are padded to the longest, and the batch to a size that is kept to.
     pub fn run(&mut self, batch: &[Example]) -> Result<Vec<Outputs>, String> {
+        let examples = batch.len();
+        let batch = &filled(batch, &self.blank, self.sizes);
         let mut inputs: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(3);
         if let Some(input) = self.image {
             inputs.push(("image", photo_batch(batch, input)?));
@@ -89,8 +111,20 @@ impl ModelSession {
             inputs.push(("attention_mask", mask.into()));
         }
         let outputs = self.session.run(inputs).map_err(|error| error.to_string())?;
-        read_rows(&outputs, batch, self.widths, self.reads_text)
+        let mut rows = read_rows(&outputs, batch, self.widths, self.reads_text)?;
+        rows.truncate(examples);
+        Ok(rows)
     }
+}
+
+/// The examples, and blank ones after them up to the size that they are run at.
+fn filled<'a>(
+    batch: &'a [Example],
+    blank: &'a Example,
+    (sizes, largest): (BatchSizes, usize),
+) -> Vec<&'a Example> {
+    let missing = sizes.filled(batch.len(), largest).saturating_sub(batch.len());
+    batch.iter().chain(std::iter::repeat_n(blank, missing)).collect()
 }
 
 fn blank_example(image: Option<ImageInput>, text: Option<TextInput>) -> Example {
@@ -98,11 +132,11 @@ fn blank_example(image: Option<ImageInput>, text: Option<TextInput>) -> Example 
         crate::preprocess::Letterbox::new(input)
             .apply(&image::RgbImage::new(input.width.max(1), input.height.max(1)))
     });
-    Example { photo, tokens: text.map(|_| Tokens::blank()), activation: true }
+    Example { photo, tokens: text.map(|_| Tokens::blank()), activation: false }
 }
 
 /// The photos as one tensor; a single one is lent as it lies, without a copy.
-fn photo_batch(batch: &[Example], input: ImageInput) -> Result<SessionInputValue<'_>, String> {
+fn photo_batch<'a>(batch: &[&'a Example], input: ImageInput) -> Result<SessionInputValue<'a>, String> {
     let shape = [batch.len(), input.height as usize, input.width as usize, 3];
     let failed = |error: ort::Error| error.to_string();
     if let [example] = batch {
@@ -119,7 +153,7 @@ fn pixels_of(example: &Example) -> Result<&[u8], &'static str> {
     example.photo.as_ref().map(PhotoTensor::as_bytes).ok_or("an example has no photo")
 }
 
-fn token_batch(batch: &[Example]) -> Result<(Tensor<i64>, Tensor<i64>), String> {
+fn token_batch(batch: &[&Example]) -> Result<(Tensor<i64>, Tensor<i64>), String> {
     let rows: Vec<&[i64]> = batch
         .iter()
         .map(|example| example.tokens.as_ref().map(Tokens::ids).ok_or("an example has no text"))
@@ -141,7 +175,7 @@ fn token_batch(batch: &[Example]) -> Result<(Tensor<i64>, Tensor<i64>), String> 
 
 fn read_rows(
     outputs: &SessionOutputs<'_>,
-    batch: &[Example],
+    batch: &[&Example],
     widths: Widths,
     with_price: bool,
 ) -> Result<Vec<Outputs>, String> {
@@ -180,7 +214,7 @@ fn read_rows(
 /// The maps of the examples that want them; nothing where none does or the model has no such output.
 fn activations(
     outputs: &SessionOutputs<'_>,
-    batch: &[Example],
+    batch: &[&Example],
     categories: usize,
 ) -> Result<Vec<Option<Activation>>, String> {
     let wanted = batch.iter().any(|example| example.activation);
@@ -197,7 +231,7 @@ fn activations(
             return Err(format!("output \"activation\" has shape {shape}, not {expected}"));
         }
     };
-    let cut = |(example, maps): (&Example, &[f32])| {
+    let cut = |(example, maps): (&&Example, &[f32])| {
         let photo = example.photo.as_ref().filter(|_| example.activation)?;
         Some(Activation::over_photo(maps, size, photo.area()))
     };
@@ -241,4 +275,58 @@ fn check_outlet(outlets: &[Outlet], name: &str, ty: TensorElementType, shape: &[
         return Ok(());
     }
     Err(format!("{name:?} is {found}, expected {ty} {shape:?} (-1 is any size)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::{
+        artefacts::Precision,
+        inference::{Device, Model},
+    };
+
+    const LARGEST: usize = 4;
+
+    /// A photo of one colour and a text of one word, another for each number.
+    fn example(number: u8, input: ImageInput) -> Example {
+        let pixels = [number * 40, 90, 255 - number * 40].repeat((input.width * input.height) as usize);
+        let tokens = Tokens::from(vec![101, 2_000 + i64::from(number), 102]);
+        Example { photo: Some(PhotoTensor::from_pixels(&pixels)), tokens: Some(tokens), activation: true }
+    }
+
+    #[test]
+    fn a_batch_that_is_filled_up_gives_the_rows_of_its_examples_and_no_other() {
+        let artefacts = Artefacts::load(Path::new("models")).unwrap();
+        let library = Path::new(".cache/onnxruntime/libonnxruntime.so");
+        let runtime = Runtime::load(library, Device::Cpu).unwrap();
+        for model in [Model::Image, Model::Combined] {
+            let entry = artefacts.manifest().model(model);
+            let variant = entry.variant(Precision::Int8).unwrap();
+            let mut session = ModelSession::open(&runtime, &artefacts, entry, variant, 1).unwrap();
+            let examples = [1, 2, 3].map(|number| example(number, entry.image.unwrap()));
+            let alone: Vec<Outputs> = examples
+                .iter()
+                .flat_map(|example| session.run(std::slice::from_ref(example)).unwrap())
+                .collect();
+
+            session.keep_to(BatchSizes::PowersOfTwo, LARGEST).unwrap();
+            assert_eq!(filled(&examples, &session.blank, session.sizes).len(), LARGEST);
+            let together = session.run(&examples).unwrap();
+            assert_eq!(together.len(), examples.len());
+            for (together, alone) in together.iter().zip(&alone) {
+                let apart = |a: &[f32], b: &[f32]| {
+                    assert_eq!(a.len(), b.len());
+                    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+                };
+                assert!(apart(&together.logits, &alone.logits) < 1e-3, "{}", model.name());
+                assert!(apart(&together.embedding, &alone.embedding) < 1e-3, "{}", model.name());
+                let maps = |outputs: &Outputs| outputs.activation.clone().unwrap();
+                assert!(apart(maps(together).values(), maps(alone).values()) < 1e-3, "{}", model.name());
+            }
+            // The colours are told apart, so rows that had changed places would not pass.
+            assert!((alone[0].logits[0] - alone[1].logits[0]).abs() > 1e-2, "{}", model.name());
+        }
+    }
 }

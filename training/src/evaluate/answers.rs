@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use marketrank::{
     artefacts::{Artefacts, PrecisionChoice},
-    inference::{Inference, InferenceOptions, Outputs, Runtime},
+    inference::{BatchSizes, Inference, InferenceOptions, Outputs, Runtime},
     intake::{Intake, MAX_PHOTOS, Question},
     preprocess::PhotoLimits,
 };
@@ -65,6 +65,7 @@ pub fn open_models(models: &Path, runtime: &Runtime, precision: PrecisionChoice)
         workers: 1,
         threads: available_parallelism().map_or(1, usize::from),
         max_batch: 16,
+        batch_sizes: BatchSizes::suited_to(runtime.on_cuda()),
         batch_wait: Duration::ZERO,
         queue: IN_FLIGHT * MAX_PHOTOS,
         max_wait: PATIENCE,
