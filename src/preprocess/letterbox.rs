@@ -68,8 +68,7 @@ impl Letterbox {
     pub fn apply(&self, photo: &RgbImage) -> PhotoTensor {
         let ImageInput { height, width, letterbox } = self.input;
         let (inner_width, inner_height) = self.inner_size(photo.width(), photo.height());
-        let mut canvas: Vec<u8> =
-            letterbox.iter().copied().cycle().take(width as usize * height as usize * 3).collect();
+        let mut canvas = letterbox.repeat(width as usize * height as usize);
 
         let mut scaled = Image::new(inner_width, inner_height, PixelType::U8x3);
         let options =

@@ -65,16 +65,10 @@ pub fn decode_photo(bytes: &[u8], limits: &PhotoLimits, detail: Detail) -> Resul
     if bytes.len() > limits.max_bytes {
         return Err(PhotoError::TooManyBytes { bytes: bytes.len(), max: limits.max_bytes });
     }
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|error| PhotoError::Broken(error.to_string()))?;
-    let format = reader.format().ok_or(PhotoError::UnknownFormat)?;
-
-    // The decoder's own working memory: room for 16-bit RGBA and a copy of it.
-    let mut decoder_limits = Limits::default();
-    decoder_limits.max_alloc = Some(limits.max_pixels.saturating_mul(16));
-    reader.limits(decoder_limits);
-    let mut decoder = reader.into_decoder().map_err(refusal)?;
+    let format = image::guess_format(bytes).map_err(|_| PhotoError::UnknownFormat)?;
+    // The decoder copies all that it is given.
+    let head = if format == ImageFormat::Jpeg { jpeg::head(bytes) } else { bytes };
+    let mut decoder = full_decoder(head, format, limits)?;
     check_size(decoder.dimensions(), limits)?;
     if format == ImageFormat::Jpeg && !jpeg::is_complete(bytes) {
         return Err(PhotoError::Truncated);
@@ -88,12 +82,25 @@ pub fn decode_photo(bytes: &[u8], limits: &PhotoLimits, detail: Detail) -> Resul
     };
     let mut photo = match reduced {
         Some(photo) => DynamicImage::ImageRgb8(photo),
-        None => DynamicImage::from_decoder(decoder).map_err(refusal)?,
+        None => DynamicImage::from_decoder(full_decoder(bytes, format, limits)?).map_err(refusal)?,
     };
     if let Some(orientation) = orientation {
         photo.apply_orientation(orientation);
     }
     Ok(if photo.color().has_alpha() { on_white(&photo.into_rgba8()) } else { photo.into_rgb8() })
+}
+
+fn full_decoder<'a>(
+    bytes: &'a [u8],
+    format: ImageFormat,
+    limits: &PhotoLimits,
+) -> Result<impl ImageDecoder + 'a, PhotoError> {
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    // The decoder's own working memory: room for 16-bit RGBA and a copy of it.
+    let mut decoder_limits = Limits::default();
+    decoder_limits.max_alloc = Some(limits.max_pixels.saturating_mul(16));
+    reader.limits(decoder_limits);
+    reader.into_decoder().map_err(refusal)
 }
 
 /// A JPEG of the photo with its longer side at `side` pixels (never enlarged).
