@@ -106,10 +106,10 @@ bench-ranking: setup ## What ranking costs at LISTINGS listings (default 10000)
 	$(CARGO) build --release --locked --workspace --example bench_ranking
 	target/release/examples/bench_ranking --listings $(LISTINGS)
 
-bench: setup ## Measure the serving path against a bare loop and a FastAPI service; writes BENCHMARKS.md
+bench: setup ## Measure the serving path against a bare loop and a FastAPI service (OLDER=older: and one on PyTorch); writes BENCHMARKS.md
 	$(CARGO) build --release --locked --workspace --bins --example bare_loop
-	tests/load/setup.sh
-	.cache/load-python/bin/python tests/load/bench.py --output BENCHMARKS.md
+	tests/load/setup.sh $(OLDER)
+	.cache/load-python/bin/python tests/load/bench.py $(if $(OLDER),--older) --output BENCHMARKS.md
 
 test-load: build ## Ten seconds of every kind of request by k6: nothing may fail
 	tests/load/setup.sh

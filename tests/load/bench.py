@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from processes import CORES, PHOTOS, ROOT, bare_loop, k6, marketrank, peer
+from processes import CORES, PHOTOS, ROOT, bare_loop, k6, marketrank, older, peer
 
 SECONDS = 5
 
@@ -86,12 +86,15 @@ def against_bare_loop(pairs, folder):
         yield "texts a second over HTTP, against the bare loop", f"{ours:.0f} against {bare:.0f}", ratio, "0.85"
 
 
-def against_peer(pairs, _folder):
-    with marketrank() as server, peer() as other:
-        routes = {"PHOTO_ROUTE": "/photo", "TEXT_ROUTE": "/text"}
-        for kind, asked in (("photo", "1.3"), ("text", "4")):
-            ratio, ours, theirs = paired(pairs, http_rate(server, kind), http_rate(other, kind, **routes))
-            yield f"{kind}s a second, against FastAPI and ONNX Runtime", f"{ours:.0f} against {theirs:.0f}", ratio, asked
+def against(service, name, asked):
+    def compare(pairs, _folder):
+        with marketrank() as server, service() as other:
+            routes = {"PHOTO_ROUTE": "/photo", "TEXT_ROUTE": "/text"}
+            for kind, wanted in asked.items():
+                ratio, ours, theirs = paired(pairs, http_rate(server, kind), http_rate(other, kind, **routes))
+                yield f"{kind}s a second, against {name}", f"{ours:.0f} against {theirs:.0f}", ratio, wanted
+
+    return compare
 
 
 def waiting(pairs, _folder):
@@ -129,7 +132,8 @@ def phone_photos(pairs, folder):
 def start_and_memory(pairs, _folder):
     photo = (PHOTOS / "sofa.jpg").read_bytes()
     starts, firsts = [], []
-    for _ in range(pairs):
+    # A single request is a noisy measure, and a start is soon over.
+    for _ in range(3 * pairs):
         with marketrank() as server:
             starts.append(server.ready_seconds)
             times = [post_photo(server.url, photo) for _ in range(10)]
@@ -151,20 +155,29 @@ def telemetry(pairs, _folder):
         yield "texts a second with metrics, against without", "", ratio, "0.98"
 
 
-PARTS = [against_bare_loop, against_peer, waiting, phone_photos, start_and_memory, telemetry]
+PARTS = {
+    "against_bare_loop": against_bare_loop,
+    "against_peer": against(peer, "FastAPI and ONNX Runtime", {"photo": "1.3", "text": "4"}),
+    "against_older": against(older, "FastAPI and PyTorch", {"photo": "3", "text": "10"}),
+    "waiting": waiting,
+    "phone_photos": phone_photos,
+    "start_and_memory": start_and_memory,
+    "telemetry": telemetry,
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--only", choices=[part.__name__ for part in PARTS], action="append")
+    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--older", action="store_true", help="compare with the older service's stack too")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
 
-    rows = []
+    rows, load_before = [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
-        for part in PARTS:
-            if not arguments.only or part.__name__ in arguments.only:
+        for name, part in PARTS.items():
+            if name in (arguments.only or PARTS) and (arguments.older or name != "against_older"):
                 for what, measured, ratio, asked in part(arguments.pairs, Path(folder)):
                     rows.append((what, measured, "" if ratio is None else f"{ratio:.2f}", asked))
                     print(" | ".join(rows[-1]), flush=True)
@@ -173,14 +186,14 @@ def main():
     table = "\n".join([line(HEAD), line(["-" * width for width in widths]), *map(line, rows)])
     print("\n" + table)
     if arguments.output:
-        arguments.output.write_text(TEXT.format(table=table, pairs=arguments.pairs, date=date.today(), machine=machine()))
+        arguments.output.write_text(TEXT.format(table=table, pairs=arguments.pairs, date=date.today(), machine=machine(load_before)))
 
 
 HEAD = ["what", "measured", "ratio", "asked"]
 TEXT = """# Benchmarks
 
-`make bench` prints this table and writes it here. Ratios are medians of {pairs} pairs, the two sides of a pair measured one right
-after the other. The CPU time of the load generator (k6, on the same cores) is given back to the server it asked.
+`make bench OLDER=older` prints this table and writes it here; without `OLDER` the comparison with PyTorch is left out. Ratios are
+medians of {pairs} pairs, the two sides of a pair measured one right after the other. The CPU time of the load generator (k6, on the same cores) is given back to the server it asked.
 
 {table}
 
@@ -188,10 +201,10 @@ Measured on {date}: {machine}.
 """
 
 
-def machine() -> str:
+def machine(load_before) -> str:
     model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    return f"{CORES} cores of {model}, load average {os.getloadavg()[0]:.1f} at the end, commit {commit}"
+    return f"{CORES} cores of {model}, load average {load_before:.1f} before and {os.getloadavg()[0]:.1f} at the end, commit {commit}"
 
 
 if __name__ == "__main__":

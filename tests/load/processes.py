@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".cache/load-python/bin"
+OLDER_PYTHON = ROOT / ".cache/older-python/bin"
 RUNTIME = ROOT / ".cache/onnxruntime/libonnxruntime.so"
 PHOTOS = ROOT / "sample/photos"
 CORES = os.cpu_count()
@@ -66,10 +67,19 @@ def marketrank(*flags, port=8170, cache_mb=0):
             yield server
 
 
-@contextmanager
 def peer(port=8171):
     """The FastAPI service of `peer/`."""
-    command = [PYTHON / "uvicorn", "--app-dir", "tests/load/peer", "app:app", "--port", str(port), "--log-level", "warning"]
+    return _fastapi(PYTHON, "peer", port)
+
+
+def older(port=8173):
+    """The older service's stack of `older/`."""
+    return _fastapi(OLDER_PYTHON, "older", port)
+
+
+@contextmanager
+def _fastapi(python, folder, port):
+    command = [python / "uvicorn", "--app-dir", f"tests/load/{folder}", "app:app", "--port", str(port), "--log-level", "warning"]
     env = {"MODELS": str(ROOT / "models")}
     with _running(command, env, f"http://127.0.0.1:{port}", "/openapi.json") as server:
         yield server
