@@ -28,7 +28,7 @@ test: export CLIPPY_ARGS = --deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__
 test: export PROFILE = --config tests/profile.toml
 test: setup weights ## Format, lints, unit tests, and black-box tests over HTTP against the real models
 	$(CARGO) fmt --all --check
-	$(CARGO) build $(PROFILE) --release --locked --workspace --examples
+	$(CARGO) build $(PROFILE) --release --locked --workspace --examples --bench pieces
 	$(CARGO) test $(PROFILE) --release --locked --workspace --lib --bins --tests
 	$(MAKE) --jobs=2 --output-sync test-browser test-clients test-operations test-load
 
