@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use marketrank::{
-    catalogue::{ContentHash, Location, Product, ProductId, StoredProduct},
+    catalogue::{ContentHash, Filter, Location, Product, ProductId, StoredProduct},
     intake::Intake,
 };
 use serde_json::json;
@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 const SAMPLES: &str = "sample/products.csv";
 /// How far a made-up embedding lies from that of its sample: the cosine of the two is about 0.8.
 const NOISE: f32 = 0.75;
+/// Above every price.
+pub const PRICES: f64 = 1_000.0;
 /// Words of a description.
 const DESCRIPTION: usize = 25;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -86,7 +88,7 @@ impl Market {
             // A model number of its own, as every hundredth real listing has.
             title: if n.is_multiple_of(100) { format!("{title} MX{n}") } else { title },
             description: Some(description),
-            price: Some((dice.share() * 100_000.0).floor() / 100.0),
+            price: Some(price(n)),
             currency: Some("GBP".to_owned()),
             location: Some(Location {
                 name: None,
@@ -118,10 +120,16 @@ impl Market {
         title.split(' ').take(2 + n % 2).collect::<Vec<_>>().join(" ")
     }
 
-    /// The ids of the exact nearest listings to each query, by a scan over all.
-    pub fn nearest(&self, queries: &[Vec<f32>], listings: usize, top: usize) -> Vec<Vec<ProductId>> {
+    /// The ids of the exact nearest listings to each query among those that pass the filter's price, by a scan over all.
+    pub fn nearest(
+        &self,
+        queries: &[Vec<f32>],
+        listings: usize,
+        filter: &Filter,
+        top: usize,
+    ) -> Vec<Vec<ProductId>> {
         let mut best: Vec<Vec<(f32, usize)>> = vec![Vec::new(); queries.len()];
-        for n in 0..listings {
+        for n in (0..listings).filter(|n| filter.max_price.is_none_or(|most| price(*n) <= most)) {
             let embedding = self.embedding(n);
             for (query, best) in queries.iter().zip(&mut best) {
                 let cosine: f32 = query.iter().zip(&embedding).map(|(a, b)| a * b).sum();
@@ -134,6 +142,11 @@ impl Market {
         }
         best.into_iter().map(|best| best.into_iter().map(|(_, n)| id(n)).collect()).collect()
     }
+}
+
+/// Spread evenly from 0 to [`PRICES`].
+fn price(n: usize) -> f64 {
+    (Dice::of(n ^ 0x9a1e_0000).share() * PRICES * 100.0).floor() / 100.0
 }
 
 fn id(n: usize) -> ProductId {

@@ -28,7 +28,7 @@ use marketrank::{
 };
 
 use self::{
-    listings::Market,
+    listings::{Market, PRICES},
     measures::{bytes_on_disk, load, megabytes_resident, percentiles, seconds_of_cpu},
 };
 
@@ -52,6 +52,10 @@ struct Cli {
     #[arg(long, default_value_t = 300)]
     queries: usize,
 
+    /// Ask the catalogue that an earlier run left in the folder
+    #[arg(long)]
+    again: bool,
+
     /// Where the catalogue is built; removed first
     #[arg(long, default_value = "data/bench-ranking")]
     folder: PathBuf,
@@ -66,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
     let inference = open_models(&cli.models)?;
     let intake = Intake::new(Arc::clone(&inference), PhotoLimits::default());
     let market = Market::of_samples(&intake).await?;
-    if cli.folder.try_exists()? {
+    if !cli.again && cli.folder.try_exists()? {
         std::fs::remove_dir_all(&cli.folder).context("cannot remove the old catalogue")?;
     }
     let width = inference.manifest().embedding_width;
@@ -74,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let empty = megabytes_resident()?;
 
     let start = Instant::now();
-    for first in (0..cli.listings).step_by(BATCH) {
+    for first in (0..if cli.again { 0 } else { cli.listings }).step_by(BATCH) {
         let batch = first..cli.listings.min(first + BATCH);
         catalogue.upsert(batch.map(|n| market.listing(n)).collect()).await?;
     }
@@ -99,13 +103,15 @@ async fn main() -> anyhow::Result<()> {
         empty.0
     );
 
-    let recall = recall(&market, catalogue.as_ref(), &intake, cli.listings).await?;
-    println!("| recall@{TOP} against a scan | {recall:.3} |");
+    for (name, share) in [("", 1.0), (", filter keeps 10 %", 0.1)] {
+        let recall = recall(&market, catalogue.as_ref(), &intake, cli.listings, share).await?;
+        println!("| recall@{TOP} against a scan{name} | {recall:.3} |");
+    }
 
     for writing in [false, true] {
         let writer = Writer::start(&catalogue, &market, cli.listings, writing);
         for (name, filter) in
-            [("text query", Filter::default()), ("text query, filter keeps 1 %", one_percent())]
+            [("text query", Filter::default()), ("text query, filter keeps 1 %", cheapest(0.01))]
         {
             let cpu = seconds_of_cpu()?;
             let times = times(&market, catalogue.as_ref(), &intake, &filter, cli.queries).await?;
@@ -129,9 +135,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Prices are spread evenly from 0 to 1000.
-fn one_percent() -> Filter {
-    Filter { min_price: Some(500.0), max_price: Some(510.0), ..Filter::default() }
+/// A filter that keeps this share of the listings.
+fn cheapest(share: f64) -> Filter {
+    Filter { max_price: (share < 1.0).then_some(share * PRICES), ..Filter::default() }
 }
 
 fn per_second(count: usize, time: Duration) -> f64 {
@@ -164,21 +170,23 @@ async fn embed(intake: &Intake, words: &str) -> anyhow::Result<Vec<f32>> {
     Ok(intake.understand(question, Instant::now() + Duration::from_secs(60)).await?.embedding())
 }
 
-/// Share of the exact nearest products that the index finds, over queries that are perturbed listings.
+/// Share of the exact nearest products that the index finds, among those of a filter that keeps this share.
 async fn recall(
     market: &Market,
     catalogue: &EmbeddedCatalogue,
     intake: &Intake,
     listings: usize,
+    share: f64,
 ) -> anyhow::Result<f64> {
     let mut queries = Vec::with_capacity(RECALL_QUERIES);
     for n in 0..RECALL_QUERIES {
         queries.push(embed(intake, &market.query(n)).await?);
     }
-    let exact = market.nearest(&queries, listings, TOP);
+    let filter = cheapest(share);
+    let exact = market.nearest(&queries, listings, &filter, TOP);
     let mut found = 0;
     for (query, exact) in queries.into_iter().zip(&exact) {
-        let hits = catalogue.search(&Probe::Meaning(query), &Filter::default(), TOP).await?;
+        let hits = catalogue.search(&Probe::Meaning(query), &filter, TOP).await?;
         found += hits.iter().filter(|hit| exact.contains(&hit.id)).count();
     }
     Ok(found as f64 / (RECALL_QUERIES * TOP) as f64)

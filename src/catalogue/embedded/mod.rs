@@ -2,11 +2,12 @@
 //!
 //! - [`folder`]: whose the folder is and what it holds
 //! - [`writer`]: the one thread that writes; [`journal`] makes [`change`]s durable before they are acknowledged
-//! - [`optimiser`]: merges and indexes what was written, beside everything else
+//! - [`optimiser`]: merges and indexes what was written, beside everything else; [`backlog`] keeps the writer from outrunning it
 //! - [`reader`]: answers; [`engine`] searches, [`directory`] knows ids and dates, [`thumbnails`] are files
 //!
 //! Memory: the engine maps its files, the directory takes about 250 bytes a product.
 
+mod backlog;
 mod change;
 mod directory;
 mod engine;
@@ -165,12 +166,13 @@ impl Open {
     /// Lets the writer finish what was sent, and waits for it.
     fn close(self) -> Result<(), CatalogueError> {
         let Self { reader, requests, writer, optimiser } = self;
+        reader.engine.backlog.end();
         drop(requests);
         let written = writer
             .join()
             .map_err(|_| CatalogueError::Halted("its writer thread stopped; the log says why".to_owned()))?;
         drop(reader);
-        optimiser.stop();
+        optimiser.wait();
         written
     }
 }

@@ -3,50 +3,63 @@
 use std::{
     sync::{
         Arc,
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError},
     },
     time::Duration,
 };
 
-use super::reader::Reader;
+use super::{backlog::Backlog, reader::Reader};
 
-/// Time between two looks at what there is to do. Looking costs nothing, and what was written since is searched
-/// by a scan in the meantime.
+/// Time between two looks at what there is to do, unless the writer waits. Looking costs nothing, and what was written
+/// since is searched by a scan in the meantime.
 const EVERY: Duration = Duration::from_secs(10);
+/// How long the optimiser waits for whoever flushes or restarts the engine before it looks whether it is to stop.
+const MOMENT: Duration = Duration::from_millis(100);
 /// How long closing waits for an optimisation in progress.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The thread, which ends when it is asked to.
+/// The thread, which stops with the backlog's end.
 pub struct Optimiser {
-    stop: Sender<()>,
     stopped: Receiver<()>,
 }
 
 impl Optimiser {
     pub fn start(reader: Arc<Reader>) -> std::io::Result<Self> {
-        let (stop, stops) = mpsc::channel();
         let (ended, stopped) = mpsc::channel();
         std::thread::Builder::new().name("catalogue-optimiser".to_owned()).spawn(move || {
-            while stops.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                let upkeep = reader.engine.upkeep();
-                if let Err(error) = reader.engine.optimise(&upkeep) {
-                    tracing::error!(%error, "the catalogue could not be optimised; searches become slower");
-                }
-            }
+            work(&reader);
             // First the folder, so that whoever waited may open it again.
             drop(reader);
             drop(ended);
         })?;
-        Ok(Self { stop, stopped })
+        Ok(Self { stopped })
     }
 
-    /// Asks the thread to end and waits for it, though not for ever: an optimisation cannot be broken off, and whatever
+    /// Waits until the thread has stopped, though not for ever: an optimisation cannot be broken off, and whatever
     /// was acknowledged is in the journal.
-    pub fn stop(self) {
-        drop::<Sender<()>>(self.stop);
+    pub fn wait(self) {
         let ended: Result<(), _> = self.stopped.recv_timeout(PATIENCE);
         if ended == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("the catalogue is still being optimised; the next start reads the journal back");
         }
+    }
+}
+
+fn work(reader: &Reader) {
+    let _unwaited = Unwaited(&reader.engine.backlog);
+    while reader.engine.backlog.wait_for_work(EVERY) {
+        let Some(upkeep) = reader.engine.upkeep_within(MOMENT) else { continue };
+        if let Err(error) = reader.engine.optimise(&upkeep) {
+            tracing::error!(%error, "the catalogue could not be optimised; searches become slower");
+        }
+    }
+}
+
+/// Whatever ends the optimiser, a panic of the engine included, the writer does not wait for it any more.
+struct Unwaited<'a>(&'a Backlog);
+
+impl Drop for Unwaited<'_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }

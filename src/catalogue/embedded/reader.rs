@@ -18,9 +18,11 @@ use crate::catalogue::{
     by_count, engine_names::point_of, lexical::Terms,
 };
 
-/// A run of equal scores is read to its end within this many times what was asked for. Where it goes on, which of the
-/// equal ones are found is the engine's choice, though the same one every time.
-const LONGEST_RUN: usize = 32;
+/// A run of equal scores is read to its end within this many products. Where it goes on, which of the equal ones are found
+/// is the engine's choice, though the same one every time.
+const LONGEST_RUN: usize = 4_000;
+/// How many times as much is asked for where a run was cut: every time the engine searches from the start.
+const DEEPER: usize = 4;
 /// How often a product is read again because it was replaced between its payload and its thumbnail.
 const REPLACED_WHILE_READING: usize = 3;
 
@@ -87,7 +89,7 @@ impl Reader {
     }
 
     /// The engine cuts a run of equal scores where it likes. So one more than wanted is asked for; where that one is equal
-    /// to the last wanted, the run goes on beyond what was read, and twice as many are asked for.
+    /// to the last wanted, the run goes on beyond what was read, and more are asked for.
     pub fn search(&self, probe: &Probe, filter: &Filter, limit: usize) -> Result<Vec<Hit>, CatalogueError> {
         let stored = self.directory.read().len();
         let limit = limit.min(stored);
@@ -100,10 +102,10 @@ impl Reader {
             let found = self.engine.search(probe, filter.clone(), depth, Depth::Index)?;
             let run_is_cut = found.len() == depth
                 && found.last().map(|(_, score)| *score) == found.get(limit - 1).map(|(_, s)| *s);
-            if !run_is_cut || depth > stored.min(limit.saturating_mul(LONGEST_RUN)) {
+            if !run_is_cut || depth > stored.min(LONGEST_RUN) {
                 break found;
             }
-            depth *= 2;
+            depth *= DEEPER;
         };
         let directory = self.directory.read();
         let mut best: Vec<Hit> =

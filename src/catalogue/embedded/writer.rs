@@ -1,6 +1,6 @@
 //! The one thread that writes. Changes that wait together share one wait for the disk (group commit).
 
-use std::{io::ErrorKind, sync::Arc};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,10 +19,13 @@ pub const QUEUE: usize = 256;
 const GROUP: usize = 64;
 /// Journal size at which the engine is flushed, which empties the journal. Reading 64 MiB back takes under a second.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
-/// Journal size at which writes wait for the optimiser, beside which the engine cannot be flushed.
+/// Journal size at which writes wait for the optimiser in any case, beside which the engine cannot be flushed.
 const LARGEST_JOURNAL_BYTES: u64 = 1 << 30;
 /// Size of the engine's own log at which the engine is restarted, which is the only way to shorten it.
 const ENGINE_LOG_BYTES: u64 = 1 << 30;
+
+/// How long the writer waits for the optimiser before it looks whether the catalogue is being closed.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// What a change did: for a deletion, whether there was anything to delete.
 pub type Outcome = Result<bool, CatalogueError>;
@@ -75,8 +78,7 @@ impl Writer {
             }
             self.commit(group);
             if self.halted.is_none()
-                && self.journal.length() > CHECKPOINT_BYTES
-                && let Err(error) = self.shorten_logs()
+                && let Err(error) = self.keep_in_bounds()
             {
                 self.halt(error.to_string());
             }
@@ -92,19 +94,37 @@ impl Writer {
         }
     }
 
-    /// Empties the journal and bounds the engine's own log. While the optimiser works, the journal grows instead.
-    fn shorten_logs(&mut self) -> Result<(), CatalogueError> {
+    /// Waits for the optimiser where it has fallen behind, and empties the journal where it has grown. While the optimiser
+    /// works the engine cannot be flushed, and the journal grows on instead.
+    fn keep_in_bounds(&mut self) -> Result<(), CatalogueError> {
         let reader = Arc::clone(&self.reader);
-        let upkeep = if self.journal.length() > LARGEST_JOURNAL_BYTES {
-            reader.engine.upkeep()
-        } else {
-            let Some(upkeep) = reader.engine.try_upkeep() else { return Ok(()) };
-            upkeep
-        };
-        self.checkpoint(&upkeep)?;
+        let engine = &reader.engine;
+        if engine.backlog.is_full() {
+            // Between two optimisations, that the journal is not read back from long before. The second begins then.
+            while engine.backlog.is_full() {
+                if let Some(upkeep) = engine.upkeep_within(MOMENT) {
+                    self.shorten_logs(&upkeep)?;
+                    break;
+                }
+            }
+            engine.backlog.wait_for_room();
+        } else if self.journal.length() > LARGEST_JOURNAL_BYTES {
+            self.shorten_logs(&engine.upkeep())?;
+        } else if self.journal.length() > CHECKPOINT_BYTES
+            && let Some(upkeep) = engine.try_upkeep()
+        {
+            self.shorten_logs(&upkeep)?;
+        }
+        Ok(())
+    }
+
+    /// Empties the journal and bounds the engine's own log.
+    fn shorten_logs(&mut self, upkeep: &Upkeep<'_>) -> Result<(), CatalogueError> {
+        let reader = Arc::clone(&self.reader);
+        self.checkpoint(upkeep)?;
         if reader.engine.log_size()? > ENGINE_LOG_BYTES {
             tracing::info!("restarting the catalogue engine to shorten its log");
-            reader.engine.restart(&upkeep)?;
+            reader.engine.restart(upkeep)?;
         }
         Ok(())
     }
@@ -225,5 +245,74 @@ fn refusal(error: &std::io::Error) -> CatalogueError {
 fn refuse(group: Vec<Request>, error: impl Fn() -> CatalogueError) {
     for request in group {
         let _ = request.reply.send(Err(error()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ops::Range, path::Path};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalogue::{
+        Catalogue, ContentHash,
+        embedded::{EmbeddedCatalogue, backlog},
+    };
+
+    const BATCH: usize = 1_000;
+    /// Long enough for a write that nothing holds up, and for whatever is held up to end once nothing does.
+    const A_WHILE: Duration = Duration::from_millis(500);
+    const FOR_EVER: Duration = Duration::from_secs(60);
+
+    fn listings(numbers: Range<usize>) -> Vec<StoredProduct> {
+        let listing = |n| StoredProduct {
+            product: serde_json::from_value(json!({"id": format!("p{n}"), "title": format!("w{n}")}))
+                .unwrap(),
+            embedding: vec![1.0],
+            thumbnail: None,
+            content: ContentHash::default(),
+        };
+        numbers.map(listing).collect()
+    }
+
+    fn open(folder: &Path) -> EmbeddedCatalogue {
+        EmbeddedCatalogue::open(folder, 1, "models").unwrap()
+    }
+
+    /// Writes one batch more than may be written while an optimisation goes on; says how many products that were.
+    async fn outrun(catalogue: &EmbeddedCatalogue) -> usize {
+        let written = backlog::LARGEST + BATCH;
+        for first in (0..written).step_by(BATCH) {
+            catalogue.upsert(listings(first..first + BATCH)).await.unwrap();
+        }
+        written
+    }
+
+    #[tokio::test]
+    async fn whoever_outruns_an_optimisation_waits_for_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = open(folder.path());
+        let reader = Arc::clone(&catalogue.open.lock().as_ref().unwrap().reader);
+        let optimising = reader.engine.upkeep();
+        let written = outrun(&catalogue).await;
+        let mut next = Box::pin(catalogue.upsert(listings(written..written + BATCH)));
+        assert!(tokio::time::timeout(A_WHILE, &mut next).await.is_err(), "it did not wait");
+        drop(optimising);
+        tokio::time::timeout(FOR_EVER, next).await.unwrap().unwrap();
+        assert_eq!(catalogue.count().await.unwrap(), (written + BATCH) as u64);
+    }
+
+    #[tokio::test]
+    async fn closing_does_not_wait_for_what_the_writer_waits_for_and_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalogue = open(folder.path());
+        let reader = Arc::clone(&catalogue.open.lock().as_ref().unwrap().reader);
+        let optimising = reader.engine.upkeep();
+        let written = outrun(&catalogue).await;
+        tokio::time::timeout(FOR_EVER, catalogue.close()).await.unwrap().unwrap();
+        drop(optimising);
+        drop(reader);
+        assert_eq!(open(folder.path()).count().await.unwrap(), written as u64);
     }
 }

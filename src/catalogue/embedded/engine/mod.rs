@@ -10,6 +10,7 @@ mod reads;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use parking_lot::{MappedRwLockReadGuard, Mutex, MutexGuard, RwLock, RwLockReadGuard};
@@ -20,7 +21,7 @@ use qdrant_edge::{
 use uuid::Uuid;
 
 pub use self::reads::Depth;
-use super::{filter, point::to_point};
+use super::{backlog::Backlog, filter, point::to_point};
 use crate::{
     catalogue::{CatalogueError, PhotoTag, StoredProduct},
     memory,
@@ -32,6 +33,8 @@ pub struct Engine {
     /// `None` only after the engine failed to come back from a restart.
     shard: RwLock<Option<EdgeShard>>,
     upkeep: Mutex<()>,
+    /// What was written since an optimisation began.
+    pub backlog: Backlog,
 }
 
 /// Held by the one who flushes, optimises or restarts the engine.
@@ -46,6 +49,7 @@ impl Engine {
             config: config::with_width(embedding_width),
             shard: RwLock::new(None),
             upkeep: Mutex::new(()),
+            backlog: Backlog::default(),
         };
         *engine.shard.write() = Some(engine.load()?);
         for (field, schema) in filter::indexed() {
@@ -77,7 +81,9 @@ impl Engine {
     pub fn upsert(&self, products: &[(StoredProduct, Option<PhotoTag>)]) -> Result<(), CatalogueError> {
         let points = products.iter().map(|(stored, tag)| to_point(stored, *tag)).collect::<Result<_, _>>()?;
         let points = PointInsertOperations::PointsList(points);
-        self.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(points)))
+        self.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(points)))?;
+        self.backlog.add(products.len());
+        Ok(())
     }
 
     pub fn delete(&self, point: Uuid) -> Result<(), CatalogueError> {
@@ -97,6 +103,7 @@ impl Engine {
     /// Merges segments, builds graphs and clears out what was deleted, where the engine thinks that worthwhile. It may
     /// take minutes; searches and writes go on meanwhile.
     pub fn optimise(&self, _upkeep: &Upkeep<'_>) -> Result<(), CatalogueError> {
+        self.backlog.begin();
         if self.shard()?.optimize().map_err(failed)? {
             memory::give_back();
         }
@@ -107,6 +114,11 @@ impl Engine {
     /// end of an optimisation.
     pub fn try_upkeep(&self) -> Option<Upkeep<'_>> {
         self.upkeep.try_lock().map(Upkeep)
+    }
+
+    /// As [`Engine::try_upkeep`], waiting for this long.
+    pub fn upkeep_within(&self, time: Duration) -> Option<Upkeep<'_>> {
+        self.upkeep.try_lock_for(time).map(Upkeep)
     }
 
     /// As [`Engine::try_upkeep`], waiting for it.
