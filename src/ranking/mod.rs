@@ -28,8 +28,14 @@ pub use query::{
 pub use retrieved::Retrieved;
 pub use signals::{Contribution, Explanation, Signal, Weights};
 
-use self::{retrieved::Scored, sources::Sources};
-use crate::catalogue::{Catalogue, CatalogueError, FacetCount, Product, ProductId};
+use std::collections::HashSet;
+
+use self::{
+    retrieved::{FIRST_PLACES, Look, Scored, Wanted},
+    signals::Scoring,
+    sources::Sources,
+};
+use crate::catalogue::{Catalogue, CatalogueError, FacetCount, Index, Product, ProductId};
 
 /// Last place in the order that a page may reach: `offset + limit`.
 pub const MAX_PLACE: usize = 1_000;
@@ -86,12 +92,13 @@ pub enum RankError {
     Catalogue(#[from] CatalogueError),
 }
 
-/// The first half of [`rank`]: what might fit, each product with its signals, before they are weighed.
+/// The first half of [`rank`]: what might fit the first places, each product with its signals, before they are weighed.
 ///
 /// # Errors
 /// See [`RankError`]; all but `Catalogue` are the request's fault.
 pub async fn retrieve(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Retrieved, RankError> {
-    Retrieved::from(&Sources::of(catalogue, request)?, request).await
+    let sources = Sources::of(catalogue, request)?;
+    Ok(Wanted::of(&sources, request).await?.found_in(sources.index(), Look::First).await?)
 }
 
 /// Ranks the catalogue, or the request's own candidates, and gives the page that was asked for.
@@ -110,11 +117,16 @@ pub async fn rank(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Ra
     }
     let sources = Sources::of(catalogue, request)?;
     let index = sources.index();
-    let retrieved = Retrieved::from(&sources, request).await?;
-    let scoring = retrieved.scoring(Weights::TUNED);
-    let mut order = retrieved.order(&scoring);
+    let wanted = Wanted::of(&sources, request).await?;
+    // What is set apart may change its place with any other.
+    let look = if diversity > 0.0 { Look::Second } else { Look::First };
+    let first = wanted.found_in(index, look).await?;
+    let scoring = first.scoring(Weights::TUNED);
+    let mut order = first.order(&scoring);
     if diversity > 0.0 {
         order = diversity::diversify(index, order, diversity).await?;
+    } else if offset + limit > FIRST_PLACES {
+        order = further(index, &wanted, &scoring, order).await?;
     }
 
     let page: Vec<Scored> = order.into_iter().skip(offset).take(limit).collect();
@@ -132,4 +144,19 @@ pub async fn rank(catalogue: &dyn Catalogue, request: &RankRequest) -> Result<Ra
     let categories =
         if request.count_categories { Some(index.categories(&request.filter).await?) } else { None };
     Ok(Ranking { results, categories })
+}
+
+/// The first places as they are, and after them what a second look finds, in its order. A page is the same whether it is asked
+/// for alone or with those before it: which look fills a place depends on the place.
+async fn further(
+    index: &dyn Index,
+    wanted: &Wanted,
+    scoring: &Scoring,
+    mut order: Vec<Scored>,
+) -> Result<Vec<Scored>, CatalogueError> {
+    order.truncate(FIRST_PLACES);
+    let placed: HashSet<ProductId> = order.iter().map(|scored| scored.found.id.clone()).collect();
+    let others = wanted.found_in(index, Look::Second).await?.order(scoring);
+    order.extend(others.into_iter().filter(|scored| !placed.contains(&scored.found.id)));
+    Ok(order)
 }

@@ -8,13 +8,35 @@ use super::{
     sources::Sources,
     spelling, taste,
 };
-use crate::catalogue::{CatalogueError, Index, ProductId, lexical::Terms};
+use crate::catalogue::{CatalogueError, Filter, Index, ProductId, lexical::Terms};
 use time::OffsetDateTime;
 
-/// Products fetched by each signal, whatever page is asked for. Were it smaller for early pages than for late ones, a
-/// product that only the deeper retrieval finds could belong on a page already shown: a gap. With one depth every page
-/// is cut from the same order, and `MAX_PLACE` products are there to fill the last one.
-const DEPTH: usize = MAX_PLACE;
+/// Places that are filled from what the first, less deep look found.
+pub const FIRST_PLACES: usize = 200;
+/// Products that each signal brings for the first places. Nearly every request ends among them, and what it costs grows
+/// with this.
+const FIRST_LOOK: usize = 400;
+/// Products that each signal brings for the places after them, so that `MAX_PLACE` are there to fill the last one.
+const SECOND_LOOK: usize = MAX_PLACE;
+
+/// How far each signal looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    First,
+    Second,
+}
+
+/// What a request asks for, ready to be looked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    probes: Probes,
+    filter: Filter,
+    /// Whether anything was asked for, and not only browsed.
+    has_query: bool,
+    words_share: f32,
+    boost: Boost,
+    now: OffsetDateTime,
+}
 
 /// Products with all of their signals.
 #[derive(Debug, Clone)]
@@ -34,8 +56,8 @@ pub struct Scored {
     pub score: f32,
 }
 
-impl Retrieved {
-    pub async fn from(sources: &Sources<'_>, request: &RankRequest) -> Result<Self, RankError> {
+impl Wanted {
+    pub async fn of(sources: &Sources<'_>, request: &RankRequest) -> Result<Self, RankError> {
         let liked = sources.product("query.product_id", request.query.product.as_ref()).await?;
         let disliked = sources.product("query.not.product_id", request.query.not.product.as_ref()).await?;
         let mut filter = request.filter.clone();
@@ -48,10 +70,21 @@ impl Retrieved {
             taste: taste::taste(&sources.embeddings(&request.viewed).await?)?,
             meaning: plan.meaning,
         };
-        let found = retrieval::gather(sources.index(), probes, &filter, DEPTH).await?;
-        Ok(Self { found, has_query, words_share, boost: request.boost, now: request.now })
+        Ok(Self { probes, filter, has_query, words_share, boost: request.boost, now: request.now })
     }
 
+    pub async fn found_in(&self, index: &dyn Index, look: Look) -> Result<Retrieved, CatalogueError> {
+        let depth = match look {
+            Look::First => FIRST_LOOK,
+            Look::Second => SECOND_LOOK,
+        };
+        let found = retrieval::gather(index, self.probes.clone(), &self.filter, depth).await?;
+        let Self { has_query, words_share, boost, now, .. } = *self;
+        Ok(Retrieved { found, has_query, words_share, boost, now })
+    }
+}
+
+impl Retrieved {
     /// How these are scored by these weights.
     pub fn scoring(&self, weights: Weights) -> Scoring {
         Scoring { weights, words_share: self.words_share, boost: self.boost, now: self.now }

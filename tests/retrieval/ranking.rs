@@ -143,7 +143,7 @@ async fn no_explanation_is_given_where_none_was_asked_for() {
     assert_eq!(ranking.results[0].explanation, None);
 }
 
-/// More listings than one signal retrieves, with many equal scores.
+/// More listings than one signal retrieves at either look, with many equal scores.
 #[tokio::test]
 async fn pages_cover_the_order_without_gaps_or_repeats() {
     let mut dice = Dice(4);
@@ -159,7 +159,8 @@ async fn pages_cover_the_order_without_gaps_or_repeats() {
     for query in queries {
         let whole = RankRequest { limit: MAX_PLACE, ..request(query) };
         let whole_order = rank(&scratch.catalogue, &whole).await.unwrap();
-        assert_eq!(whole_order.results.len(), MAX_PLACE);
+        let places: std::collections::BTreeSet<&str> = order(&whole_order).into_iter().collect();
+        assert_eq!(places.len(), MAX_PLACE);
         let mut paged = Vec::new();
         for offset in (0..MAX_PLACE).step_by(50) {
             let page = RankRequest { offset, limit: 50, ..whole.clone() };

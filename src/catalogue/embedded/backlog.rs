@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// Products written since an optimisation began above which the writer waits for the next.
-pub const LARGEST: usize = 25_000;
+/// Products written since an optimisation began above which the writer waits for the next, in a small catalogue.
+pub const LEAST: usize = 25_000;
+/// The same in a large one, as a part of what it holds: an optimisation copies everything, so they are to be few.
+const PART: usize = 16;
 
 /// Counts what the engine has not put in order yet. Waiting ends, for good, with [`Backlog::end`].
 #[derive(Debug, Default)]
@@ -18,16 +20,24 @@ pub struct Backlog {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// Products since an optimisation began.
     written: usize,
+    /// How many of them there may be.
+    room: usize,
     ended: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { written: 0, room: LEAST, ended: false }
+    }
 }
 
 impl State {
     fn is_full(&self) -> bool {
-        self.written > LARGEST && !self.ended
+        self.written > self.room && !self.ended
     }
 }
 
@@ -40,9 +50,11 @@ impl Backlog {
         }
     }
 
-    /// An optimisation begins: it takes in all that was written before.
-    pub fn begin(&self) {
-        self.state.lock().written = 0;
+    /// An optimisation begins, of this many products: it takes in all that was written before.
+    pub fn begin(&self, products: usize) {
+        let mut state = self.state.lock();
+        state.written = 0;
+        state.room = LEAST.max(products / PART);
         self.changed.notify_all();
     }
 
@@ -98,20 +110,30 @@ mod tests {
     #[test]
     fn the_writer_waits_above_the_bound_until_an_optimisation_begins() {
         let backlog = Arc::new(Backlog::default());
-        backlog.add(LARGEST);
+        backlog.add(LEAST);
         waiting(&backlog).recv_timeout(FOR_EVER).unwrap();
         backlog.add(1);
         let is_through = waiting(&backlog);
         assert!(is_through.recv_timeout(A_WHILE).is_err(), "it did not wait");
-        backlog.begin();
+        backlog.begin(LEAST);
         is_through.recv_timeout(FOR_EVER).unwrap();
         assert!(!backlog.is_full());
     }
 
     #[test]
+    fn a_large_catalogue_has_a_larger_backlog() {
+        let backlog = Backlog::default();
+        backlog.begin(1_600_000);
+        backlog.add(100_000);
+        assert!(!backlog.is_full());
+        backlog.add(1);
+        assert!(backlog.is_full());
+    }
+
+    #[test]
     fn the_end_lets_the_writer_through_and_stops_the_optimiser() {
         let backlog = Arc::new(Backlog::default());
-        backlog.add(LARGEST + 1);
+        backlog.add(LEAST + 1);
         let is_through = waiting(&backlog);
         assert!(is_through.recv_timeout(A_WHILE).is_err(), "it did not wait");
         backlog.end();
@@ -123,7 +145,7 @@ mod tests {
     fn the_optimiser_is_woken_by_a_full_backlog_and_looks_now_and_then_without() {
         let backlog = Backlog::default();
         assert!(backlog.wait_for_work(Duration::ZERO));
-        backlog.add(LARGEST + 1);
+        backlog.add(LEAST + 1);
         assert!(backlog.wait_for_work(FOR_EVER * 60));
     }
 }

@@ -103,8 +103,9 @@ impl Engine {
     /// Merges segments, builds graphs and clears out what was deleted, where the engine thinks that worthwhile. It may
     /// take minutes; searches and writes go on meanwhile.
     pub fn optimise(&self, _upkeep: &Upkeep<'_>) -> Result<(), CatalogueError> {
-        self.backlog.begin();
-        if self.shard()?.optimize().map_err(failed)? {
+        let shard = self.shard()?;
+        self.backlog.begin(shard.info().points_count);
+        if shard.optimize().map_err(failed)? {
             memory::give_back();
         }
         Ok(())
