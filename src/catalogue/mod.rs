@@ -14,6 +14,7 @@ mod kinds;
 pub mod lexical;
 mod product;
 mod record;
+mod thoroughness;
 mod timed;
 
 use async_trait::async_trait;

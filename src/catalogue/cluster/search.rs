@@ -17,12 +17,9 @@ use crate::catalogue::{
     CatalogueError, Filter, Hit, Probe,
     engine_names::{LEXICAL, SEMANTIC},
     lexical::Terms,
+    thoroughness::{BEAM, deeper, oversampling},
 };
 
-/// As for the embedded engine.
-const OVERSAMPLING: f64 = 2.0;
-/// As for the embedded engine: how far a run of equal scores is read, in times of what was asked for.
-const LONGEST_RUN: usize = 32;
 /// Products of one date that browsing puts in the order of their ids. Where more share a date, which of them are
 /// seen is the cluster's choice.
 const SAME_DATE: u32 = 10_000;
@@ -46,7 +43,7 @@ impl ClusterCatalogue {
     }
 
     /// One more than wanted is asked for: where that one is equal to the last wanted, the cluster cut a run of equal scores
-    /// where it liked, and twice as many are asked for.
+    /// where it liked, and more are asked for.
     pub(super) async fn best(
         &self,
         probe: &Probe,
@@ -56,23 +53,26 @@ impl ClusterCatalogue {
         if limit == 0 || matches!(probe, Probe::Words(terms) if terms.is_empty()) {
             return Ok(Vec::new());
         }
-        let quantization =
-            QuantizationSearchParamsBuilder::default().rescore(true).oversampling(OVERSAMPLING);
         let mut depth = limit + 1;
         let mut best = loop {
+            let quantization =
+                QuantizationSearchParamsBuilder::default().rescore(true).oversampling(oversampling(depth));
+            let params = SearchParamsBuilder::default().hnsw_ef(BEAM as u64).quantization(quantization);
             let query = self
                 .query(probe, depth)
                 .filter(filter::to_cluster(filter))
-                .params(SearchParamsBuilder::default().quantization(quantization.clone()))
+                .params(params)
                 .with_payload(facts());
             let found = self.nodes.ask(query, |node, query| Box::pin(node.query(query))).await?.result;
             let run_is_cut = found.len() == depth
                 && found.last().map(|point| point.score) == found.get(limit - 1).map(|point| point.score);
-            if !run_is_cut || depth > limit.saturating_mul(LONGEST_RUN) {
-                let hit = |found: &ScoredPoint| point::hit(&found.payload, found.score);
-                break found.iter().map(hit).collect::<Result<Vec<_>, _>>()?;
+            match deeper(depth, usize::MAX).filter(|_| run_is_cut) {
+                Some(deeper) => depth = deeper,
+                None => {
+                    let hit = |found: &ScoredPoint| point::hit(&found.payload, found.score);
+                    break found.iter().map(hit).collect::<Result<Vec<_>, _>>()?;
+                }
             }
-            depth *= 2;
         };
         best.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
         best.truncate(limit);

@@ -15,14 +15,9 @@ use super::{
 };
 use crate::catalogue::{
     CatalogueError, FacetCount, Filter, Hit, Page, Position, Probe, Product, ProductId, StoredProduct,
-    by_count, engine_names::point_of, lexical::Terms,
+    by_count, engine_names::point_of, lexical::Terms, thoroughness::deeper,
 };
 
-/// A run of equal scores is read to its end within this many products. Where it goes on, which of the equal ones are found
-/// is the engine's choice, though the same one every time.
-const LONGEST_RUN: usize = 4_000;
-/// How many times as much is asked for where a run was cut: every time the engine searches from the start.
-const DEEPER: usize = 4;
 /// How often a product is read again because it was replaced between its payload and its thumbnail.
 const REPLACED_WHILE_READING: usize = 3;
 
@@ -102,10 +97,10 @@ impl Reader {
             let found = self.engine.search(probe, filter.clone(), depth, Depth::Index)?;
             let run_is_cut = found.len() == depth
                 && found.last().map(|(_, score)| *score) == found.get(limit - 1).map(|(_, s)| *s);
-            if !run_is_cut || depth > stored.min(LONGEST_RUN) {
-                break found;
+            match deeper(depth, stored).filter(|_| run_is_cut) {
+                Some(deeper) => depth = deeper,
+                None => break found,
             }
-            depth *= DEEPER;
         };
         let directory = self.directory.read();
         let mut best: Vec<Hit> =

@@ -8,7 +8,7 @@ use qdrant_edge::{
 use crate::catalogue::engine_names::{LEXICAL, SEMANTIC};
 
 /// Embeddings of a segment above which the engine builds a graph (HNSW, Malkov & Yashunin 2016), in kB of float32:
-/// 13,000 listings of width 384. Below it a scan answers in milliseconds and is exact.
+/// 10,000 listings of width 509. Below it a scan answers in milliseconds and is exact.
 const GRAPH_ABOVE_KB: usize = 20_000;
 /// Filters that keep fewer embeddings than this, in kB, are scanned even where there is a graph: 37,000 listings of width 509,
 /// whose int8 copies are read in a few milliseconds. Of a million a filter then keeps 4 % at least where the graph is followed,
@@ -17,8 +17,8 @@ const SCAN_BELOW_KB: usize = 75_000;
 /// Links of a point in the graph; twice as many in the lowest layer. With 16 instead, the same search of 100,000 listings
 /// misses twice as many of the nearest, and the graph is built no sooner.
 const LINKS: usize = 32;
-/// No links of their own for the points of one category, price or place: they took more than half of the time, and filters
-/// that keep few are scanned.
+/// No links of their own for the points of one category, price or place: they are built anew in every merge, and filters that
+/// keep few are scanned.
 const LINKS_WITHIN_A_FILTER: usize = 0;
 /// Neighbours weighed when a point is linked. More find better neighbours and take longer.
 const EF_CONSTRUCT: usize = 128;

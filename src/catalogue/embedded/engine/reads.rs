@@ -16,6 +16,7 @@ use crate::catalogue::{
         point::{Stored, embedding_of, read_record, sparse},
     },
     engine_names::{LEXICAL, SEMANTIC},
+    thoroughness::{BEAM, oversampling},
 };
 
 /// Points a scan reads at a time.
@@ -23,14 +24,6 @@ const SCAN_PAGE: usize = 1_000;
 
 /// Categories whose products are counted, at most.
 const CATEGORIES: usize = 1_000;
-
-/// Candidates beyond those wanted that int8 embeddings choose, before the exact embeddings put them in order. Each is read
-/// from where it lies on disk.
-const SPARE: usize = 100;
-
-/// Points that a search of the graph keeps in view, at least. With 128, what suffices to build the graph, a tenth of the ten
-/// nearest among 100,000 listings were missed.
-const BEAM: usize = 512;
 
 /// How hard a search looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +108,7 @@ impl Engine {
         let quantization = QuantizationSearchParams {
             ignore: depth == Depth::Exact,
             rescore: Some(true),
-            oversampling: Some(1.0 + SPARE as f64 / limit as f64),
+            oversampling: Some(oversampling(limit)),
         };
         let params = SearchParams {
             exact: depth == Depth::Exact,
