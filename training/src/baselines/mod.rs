@@ -7,7 +7,6 @@ mod logistic;
 mod photos;
 mod price;
 mod result;
-mod ridge;
 mod tf_idf;
 
 use anyhow::Result;

@@ -7,10 +7,12 @@ use ndarray::Array1;
 
 use super::{
     result::Outcome,
-    ridge::{Linear, SparseRows, ridge},
     tf_idf::{Vocabulary, VocabularyConfig},
 };
-use crate::data::{CleanTable, Listing, Split};
+use crate::{
+    data::{CleanTable, Listing, Split},
+    learn::ridge::{Linear, SparseRows, ridge},
+};
 
 /// Words, words and pairs of neighbours, and threes of them too.
 const LONGEST_NGRAM: [usize; 3] = [1, 2, 3];

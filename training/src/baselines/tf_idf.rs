@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use linfa_preprocessing::{CountVectorizer, Tokenizer, tf_idf_vectorization::TfIdfMethod};
 use ndarray::Array1;
 
-use super::ridge::SparseRows;
+use crate::learn::ridge::SparseRows;
 
 /// Words that say nothing of what is sold.
 const STOP_WORDS: [&str; 64] = [

@@ -20,6 +20,8 @@ use crate::{
 
 /// Weights that are tried, against 1 for the first expert, in twentieths.
 const WEIGHTS: std::ops::RangeInclusive<u32> = 0..=40;
+/// Shares that are tried, in twentieths.
+const SHARES: std::ops::RangeInclusive<u32> = 0..=20;
 
 /// The weight of a second expert's columns beside a first one's, and what both are worth together. Columns are
 /// `[examples, columns]`, categories first.
@@ -58,8 +60,10 @@ pub fn mean_of_listings(photos: &Features, of_photo: &[usize]) -> (Features, Vec
 pub struct WordWeights {
     /// Their category and subcategory logits, against 1 for BERT's.
     pub class: f32,
-    /// Their price columns, 0 to 1; BERT's have the rest.
-    pub price: f32,
+    /// Their median of the price, 0 to 1; BERT's has the rest.
+    pub median: f32,
+    /// The two half widths of their price band, 0 to 1; BERT's have the rest.
+    pub width: f32,
     labels: LabelCounts,
 }
 
@@ -75,19 +79,22 @@ pub struct FusedText {
 pub fn fuse_text(bert: &Tensor<2>, words: &Tensor<2>, targets: &[Target], labels: LabelCounts) -> FusedText {
     let (class, score) = weight_of(words, bert, targets, labels);
     let batch = TargetBatch::new(targets.to_vec(), &bert.device());
-    let price = |columns: &Tensor<2>| columns.clone().narrow(1, labels.classes(), QUANTILES);
-    let (price, _) = (0..=20_u32)
-        .map(|twentieths| twentieths as f32 / 20.0)
-        .map(|share| {
-            let mixed = price(words) * share + price(bert) * (1.0 - share);
-            (share, batch.price_loss(mixed).into_scalar::<f32>())
+    let mixed = |weights: WordWeights| {
+        let device = bert.device();
+        bert.clone() * row(weights.of_bert(), &device) + words.clone() * row(weights.of_words(), &device)
+    };
+    let price_loss = |median: f32, width: f32| {
+        let columns = mixed(WordWeights { class, median, width, labels });
+        batch.price_loss(columns.narrow(1, labels.classes(), QUANTILES)).into_scalar::<f32>()
+    };
+    let [median, width, _] = SHARES
+        .flat_map(|median| {
+            SHARES.map(move |width| [median, width].map(|twentieths| twentieths as f32 / 20.0))
         })
-        .fold((0.0, f32::INFINITY), |best, tried| if tried.1 < best.1 { tried } else { best });
-    let weights = WordWeights { class, price, labels };
-    let device = bert.device();
-    let columns =
-        bert.clone() * row(weights.of_bert(), &device) + words.clone() * row(weights.of_words(), &device);
-    FusedText { weights, columns, score }
+        .map(|[median, width]| [median, width, price_loss(median, width)])
+        .fold([0.0, 0.0, f32::INFINITY], |best, tried| if tried[2] < best[2] { tried } else { best });
+    let weights = WordWeights { class, median, width, labels };
+    FusedText { weights, columns: mixed(weights), score }
 }
 
 impl WordWeights {
@@ -120,19 +127,19 @@ impl WordWeights {
         Ok(heads)
     }
 
-    fn per_column(&self, class: f32, price: f32) -> Vec<f32> {
+    fn per_column(&self, class: f32, median: f32, width: f32) -> Vec<f32> {
         let classes = std::iter::repeat_n(class, self.labels.classes());
-        classes.chain(std::iter::repeat_n(price, QUANTILES)).collect()
+        classes.chain([width, median, width]).collect()
     }
 
     /// What BERT's columns are multiplied by.
     fn of_bert(&self) -> Vec<f32> {
-        self.per_column(1.0, 1.0 - self.price)
+        self.per_column(1.0, 1.0 - self.median, 1.0 - self.width)
     }
 
     /// What the words' columns are multiplied by.
     fn of_words(&self) -> Vec<f32> {
-        self.per_column(self.class, self.price)
+        self.per_column(self.class, self.median, self.width)
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`feature_store`]: what networks see in every listing, computed by ONNX Runtime and cached, as [`features`] and [`maps`];
 //! - [`targets`], [`losses`], [`score`]: what is to be learnt, and how far it is;
 //! - [`text`], [`words`] and [`word_model`], [`photo`]: the experts, on [`heads`] and [`projection`];
+//! - [`word_price`]: the price that words name, by [`ridge`] regression;
 //! - [`fit`]: the loop that trains each;
 //! - [`space`], [`appearance`]: what the experts see becomes one embedding;
 //! - [`fusion`]: experts become the text and the combined model;
@@ -30,6 +31,7 @@ pub mod photo;
 pub mod price_band;
 pub mod projection;
 pub mod recipes;
+pub mod ridge;
 pub mod run;
 pub mod run_report;
 pub mod score;
@@ -39,6 +41,7 @@ pub mod text;
 pub mod trained;
 pub mod views;
 pub mod word_model;
+pub mod word_price;
 pub mod words;
 
 use marketrank::artefacts::{ImageInput, TextInput};

@@ -32,6 +32,7 @@ use super::{
     text::{FROZEN_LAYERS, TextModel},
     trained::{Space, Trained},
     word_model::WordModel,
+    word_price,
 };
 use crate::{
     data::{CleanTable, Split},
@@ -171,6 +172,7 @@ impl Training<'_> {
         let vocabulary = network.backbone().vocabulary()?;
         let model = WordModel::new(vocabulary, lesson.labels.classes_and_price(), &training);
         let (word_expert, word_model) = self.fit("words", WORD_FIT, &words, model)?;
+        let word_model = word_price::fit(&words)?.put_into(word_model, lesson.labels);
         let config = text_heads(lesson.labels, network.config.width);
         let bert = Bert::load(&network.config, network.weights(), &training)?.with_frozen(FROZEN_LAYERS);
         let model = TextModel { bert, heads: Heads::new(&config, &training) };
@@ -181,8 +183,8 @@ impl Training<'_> {
         let by_words = words.columns(&word_model, &words.validation);
         let fused = fuse_text(&by_bert, &by_words, &targets, lesson.labels);
         println!(
-            "words have weight {:.2} beside BERT, {:.2} in the price",
-            fused.weights.class, fused.weights.price
+            "words have weight {:.2} beside BERT, {:.2} in the price, {:.2} in its band's width",
+            fused.weights.class, fused.weights.median, fused.weights.width
         );
         let heads = fused.weights.heads(&model.heads.state_dict(), &word_model.state_dict(&words.idf))?;
         let heads = price_band::calibrate(heads, &fused.columns, &targets, lesson.labels);

@@ -1,7 +1,7 @@
-//! The text model: the upper layers of BERT and its heads, fine-tuned together.
+//! The text model: the layers of BERT and its heads, fine-tuned together.
 //!
-//! The lower layers stay as they were pretrained: what they make of each text is computed once, which halves the work of
-//! a step.
+//! The token embeddings under them stay as they were pretrained: four thousand listings say little of thirty thousand tokens.
+//! They are looked up once.
 
 use burn::{
     module::Module,
@@ -37,8 +37,9 @@ pub struct TextModel {
     pub heads: Heads,
 }
 
-/// Layers of BERT that stay as they are.
-pub const FROZEN_LAYERS: usize = 3;
+/// Layers of BERT, from the lowest, that stay as they are. With three of six the training takes half as long and ends, together
+/// with the words, at a validation loss of 0.597 instead of 0.575.
+pub const FROZEN_LAYERS: usize = 0;
 
 /// One listing's text.
 #[derive(Debug, Clone)]

@@ -74,6 +74,19 @@ impl WordModel {
         }
     }
 
+    /// The same model with another column: a weight for each row of the table of words, then of pairs, and the bias.
+    pub fn with_column(mut self, column: usize, weights: &[f32], bias: f32) -> Self {
+        let (unigram, bigram) = weights.split_at(self.unigram.dims()[0]);
+        for (table, values) in
+            [(&mut self.unigram, unigram), (&mut self.bigram, bigram), (&mut self.bias, &[bias])]
+        {
+            let rows = table.dims()[0];
+            let values = Tensor::from_data(TensorData::new(values.to_vec(), [rows, 1]), &table.device());
+            *table = Param::from_tensor(table.val().slice_assign([0..rows, column..column + 1], values));
+        }
+        self
+    }
+
     /// A model with the tensors that [`WordModel::state_dict`] gave, to be used with uniform frequencies.
     ///
     /// # Errors

@@ -49,6 +49,24 @@ impl Idf {
         Self { unigram: vec![1.0; vocabulary], bigram: vec![1.0; BIGRAM_BUCKETS] }
     }
 
+    /// Rows of both tables: those of words, then those of pairs.
+    pub fn rows(&self) -> usize {
+        self.unigram.len() + self.bigram.len()
+    }
+
+    /// What a linear model multiplies the rows of one text by, as [`Self::batch`] has it: rows as [`Self::rows`] counts them.
+    /// A word that comes twice is there twice.
+    pub fn sparse(&self, words: &Words) -> Vec<(usize, f64)> {
+        let scale = f64::from(scale(words));
+        let weighted = |rows: &[i32], idf: &[f32], first: usize| -> Vec<(usize, f64)> {
+            let weight = |&row: &i32| (first + row as usize, f64::from(idf[row as usize]) * scale);
+            rows.iter().map(weight).collect()
+        };
+        let mut sparse = weighted(&words.unigrams, &self.unigram, 0);
+        sparse.extend(weighted(&words.bigrams, &self.bigram, self.unigram.len()));
+        sparse
+    }
+
     /// As many rows that all count the same: for tables with the frequencies folded in.
     pub fn folded(&self) -> Self {
         Self::uniform(self.unigram.len())
@@ -95,13 +113,15 @@ impl Idf {
             padded(texts.iter().map(|words| &words.unigrams), &self.unigram, device);
         let (bigrams, bigram_weights) =
             padded(texts.iter().map(|words| &words.bigrams), &self.bigram, device);
-        let scale: Vec<f32> = texts
-            .iter()
-            .map(|words| 1.0 / ((words.unigrams.len() + words.bigrams.len()).max(1) as f32).sqrt())
-            .collect();
+        let scale: Vec<f32> = texts.iter().map(|words| scale(words)).collect();
         let scale = Tensor::from_data(TensorData::new(scale, [texts.len(), 1]), device);
         WordBatch { unigrams, unigram_weights, bigrams, bigram_weights, scale }
     }
+}
+
+/// One over the root of the number of words and pairs.
+fn scale(words: &Words) -> f32 {
+    1.0 / ((words.unigrams.len() + words.bigrams.len()).max(1) as f32).sqrt()
 }
 
 fn padded<'a>(

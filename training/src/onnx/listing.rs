@@ -67,6 +67,11 @@ impl LabelCounts {
         self.categories + self.subcategories
     }
 
+    /// The column of the price's median, its second one.
+    pub fn median(self) -> usize {
+        self.classes() + 1
+    }
+
     /// The same and the price's: `L`.
     pub fn classes_and_price(self) -> usize {
         self.classes() + QUANTILES
