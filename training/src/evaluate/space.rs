@@ -17,7 +17,7 @@ use crate::{
     data::{CleanTable, Listing, Split},
     learn::{
         IMAGE_INPUT, TEXT_INPUT, backbone::WeightsArgs, corpus::Corpus, feature_store::FeatureStore,
-        features::Features,
+        features::Features, views::View,
     },
 };
 
@@ -76,7 +76,7 @@ pub fn untrained(
     let (of_photo, files) = corpus.photos(Split::Test);
     let network = weights.photo_network()?;
     let last = 0..network.backbone().features();
-    let photos = store.photos(&network, IMAGE_INPUT, &files)?.columns(last).normalised();
+    let photos = store.photos(&network, IMAGE_INPUT, &files, View::Plain)?.columns(last).normalised();
 
     let is_test = |index: &usize| table.listings[*index].split == Split::Test;
     let (of_title, of_listing): (Vec<usize>, Vec<usize>) = (0..table.listings.len()).partition(is_test);

@@ -162,7 +162,8 @@ impl<'a> Corpus<'a> {
         })
     }
 
-    /// One example per listing with a photo, as the trained networks see its texts and photos.
+    /// One example per listing with a photo, as the trained networks see its texts and photos. The training photos are seen
+    /// in `views` augmented views beside the plain one.
     ///
     /// # Errors
     /// A photo cannot be read, or a split has none.
@@ -171,12 +172,14 @@ impl<'a> Corpus<'a> {
         store: &FeatureStore<'_>,
         network: &PhotoNetwork,
         text: &TextNetwork,
+        views: u32,
         device: &Device,
     ) -> Result<SpaceLesson> {
         let titles = store.texts(text, TEXT_INPUT, &self.titles())?;
         let texts = store.texts(text, TEXT_INPUT, &self.texts())?;
-        let examples = |split| -> Result<SpaceExamples> {
+        let examples = |split, views: u32| -> Result<SpaceExamples> {
             let (of_photo, files) = self.photos(split);
+            let seen = |view| store.photos(network, IMAGE_INPUT, &files, view);
             let (mut listings, mut photos_of, mut next) = (Vec::new(), Vec::new(), 0);
             for photos in of_photo.chunk_by(|a, b| a == b) {
                 listings.push(photos[0]);
@@ -186,16 +189,17 @@ impl<'a> Corpus<'a> {
             Ok(SpaceExamples {
                 titles: titles.select(&listings),
                 texts: texts.select(&listings),
-                photos: store.photos(network, IMAGE_INPUT, &files)?,
+                photos: seen(View::Plain)?,
+                views: (0..views).map(|number| seen(View::Augmented(number))).collect::<Result<_>>()?,
                 photos_of,
                 targets: listings.into_iter().map(|listing| self.targets[listing]).collect(),
             })
         };
         let lesson = SpaceLesson {
-            train: examples(Split::Train)?,
-            validation: examples(Split::Validation)?,
+            train: examples(Split::Train, views)?,
+            validation: examples(Split::Validation, 0)?,
             device: device.clone(),
-            fingerprint: format!("{} {} {}", self.table.sha256, network.sha256, text.sha256),
+            fingerprint: format!("{} {} {} {views}", self.table.sha256, network.sha256, text.sha256),
         };
         lesson.ensure_examples()?;
         Ok(lesson)

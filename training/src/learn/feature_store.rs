@@ -112,12 +112,18 @@ impl<'a> FeatureStore<'a> {
 
     /// Pooled features of each photo, those of the last layer and then those half-way up. Every file must decode:
     /// `prepare` has dropped those that do not.
-    pub fn photos(&self, network: &PhotoNetwork, input: ImageInput, files: &[PathBuf]) -> Result<Features> {
-        let key = photo_key(network, &format!("{input:?}, last and half-way"), files);
+    pub fn photos(
+        &self,
+        network: &PhotoNetwork,
+        input: ImageInput,
+        files: &[PathBuf],
+        view: View,
+    ) -> Result<Features> {
+        let key = photo_key(network, &format!("{input:?} {view:?}, last and half-way"), files);
         self.cached("photos", key, || {
             let model = write_image_backbone(network.backbone(), Precision::Float32)?;
             let outputs = [Output::Features, Output::MiddleFeatures];
-            let [last, middle] = self.run_on_photos(&model, input, files, outputs)?;
+            let [last, middle] = self.run_on_photos(&model, input, files, view, outputs)?;
             Ok(last.beside(&middle))
         })
     }
@@ -128,13 +134,14 @@ impl<'a> FeatureStore<'a> {
         model: &[u8],
         input: ImageInput,
         files: &[PathBuf],
+        view: View,
         outputs: [Output; N],
     ) -> Result<[Features; N]> {
         let mut session = self.open("image", model)?;
         let mut found = outputs.map(|_| Features::new(0, Vec::new()));
-        let progress = progress_bar(files.len(), View::Plain.name());
+        let progress = progress_bar(files.len(), view.name());
         for batch in files.chunks(BATCH) {
-            let answer = session.run(ort::inputs!["image" => pixels(batch, input, View::Plain)?])?;
+            let answer = session.run(ort::inputs!["image" => pixels(batch, input, view)?])?;
             for (features, output) in found.iter_mut().zip(outputs) {
                 features.extend(output.of(&answer, batch.len())?);
             }

@@ -19,6 +19,11 @@ impl Features {
         Self { width, values }
     }
 
+    /// Rows of this width.
+    pub fn of_rows<'a>(width: usize, rows: impl Iterator<Item = &'a [f32]>) -> Self {
+        Self::new(width, rows.flatten().copied().collect())
+    }
+
     pub fn width(&self) -> usize {
         self.width
     }
@@ -43,7 +48,7 @@ impl Features {
 
     /// The rows at these places, in this order; one may be taken several times.
     pub fn select(&self, rows: &[usize]) -> Self {
-        Self::new(self.width, rows.iter().flat_map(|&row| self.row(row).iter().copied()).collect())
+        Self::of_rows(self.width, rows.iter().map(|&row| self.row(row)))
     }
 
     /// These columns of each row.

@@ -135,12 +135,12 @@ pub const IMAGE_FIT: FitConfig =
 
 /// The projections of texts and photos into one space.
 pub const SPACE_FIT: FitConfig = FitConfig {
-    epochs: 30,
+    epochs: 60,
     batch_size: 1_024,
     shards: 1,
-    learning_rate: 1e-3,
+    learning_rate: 5e-4,
     weight_decay: 0.1,
-    patience: 30,
+    patience: 60,
     ..TEXT_FIT
 };
 
@@ -162,3 +162,6 @@ pub const EMBEDDING_WEIGHT: f32 = 0.5;
 
 /// Augmented views of each training photo.
 pub const VIEWS: u32 = 2;
+
+/// The same for the common space, where a view costs no training, only a run of the network.
+pub const SPACE_VIEWS: u32 = 2;

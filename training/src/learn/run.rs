@@ -23,14 +23,15 @@ use super::{
     photo::PhotoModel,
     price_band,
     recipes::{
-        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, TEXT_FIT, VIEWS, WORD_FIT,
-        image_heads, text_heads,
+        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, SPACE_VIEWS, TEXT_FIT,
+        VIEWS, WORD_FIT, image_heads, text_heads,
     },
     run_report::{Expert, RunReport},
     space::{PhotoScale, SpaceModel},
     targets::Target,
     text::{FROZEN_LAYERS, TextModel},
     trained::{Space, Trained},
+    views::View,
     word_model::WordModel,
     word_price,
 };
@@ -216,7 +217,7 @@ impl Training<'_> {
         let CommonArgs { runs, .. } = &self.args.common;
         let photo = self.args.weights.photo_network()?.trained(runs)?;
         let text = self.args.weights.text_network()?.trained(runs)?;
-        let mut lesson = self.corpus.space_lesson(&self.store, &photo, &text, &self.device)?;
+        let mut lesson = self.corpus.space_lesson(&self.store, &photo, &text, SPACE_VIEWS, &self.device)?;
         let [last, middle] = [photo.backbone().features(), photo.backbone().middle_features()];
         let look = appearance::fit(
             &lesson.train.photos.columns(last..last + middle),
@@ -226,6 +227,7 @@ impl Training<'_> {
         let scale = PhotoScale::fit(&lesson.train.photos, &[last, middle]);
         for examples in [&mut lesson.train, &mut lesson.validation] {
             examples.photos = scale.apply(&examples.photos);
+            examples.views.iter_mut().for_each(|view| *view = scale.apply(view));
         }
         let training = self.device.clone().autodiff();
         training.seed(self.args.fit.seed);
@@ -244,7 +246,8 @@ impl Training<'_> {
         let trained = Trained::read(&self.args.weights, &self.args.common.runs, labels)?;
         let (photo_listings, files) = self.corpus.photos(Split::Validation);
         let image_model = trained.image_model(Precision::Float32)?;
-        let [photos] = self.store.run_on_photos(&image_model, IMAGE_INPUT, &files, [Output::Classes])?;
+        let [photos] =
+            self.store.run_on_photos(&image_model, IMAGE_INPUT, &files, View::Plain, [Output::Classes])?;
         let (by_photos, listings) = mean_of_listings(&photos, &photo_listings);
         let texts = self.corpus.texts();
         let texts: Vec<_> = listings.iter().map(|&listing| texts[listing]).collect();
