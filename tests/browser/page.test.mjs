@@ -128,7 +128,7 @@ describe("categorising", () => {
   });
 
   onThePage("where the words decide, it is said that the photo hardly counts", async (page) => {
-    await page.getByLabel("Choose photos").setInputFiles(samplePhoto("pram.jpg"));
+    await page.getByLabel("Choose photos").setInputFiles(samplePhoto("fridge.jpg"));
     await page.getByLabel("Title").fill("Navy pram with carrycot and rain cover");
     await page.getByText("combined model").waitFor();
     await page.getByRole("button", { name: "What it looked at" }).click();
