@@ -20,8 +20,9 @@ const LINKS: usize = 32;
 /// No links of their own for the points of one category, price or place: they are built anew in every merge, and filters that
 /// keep few are scanned.
 const LINKS_WITHIN_A_FILTER: usize = 0;
-/// Neighbours weighed when a point is linked. More find better neighbours and take longer.
-const EF_CONSTRUCT: usize = 128;
+/// Neighbours weighed when a point is linked. Of 100,000 listings a search with 512 in view misses none of the ten nearest; with
+/// half as many neighbours it misses 1.5 %, and everything until then takes 64 instead of 82 s of CPU.
+const EF_CONSTRUCT: usize = 256;
 /// Share of a dimension's values that the 8 bits are spread over; the few beyond are clipped.
 const QUANTILE: f32 = 0.995;
 /// Embeddings of one segment, in kB, above which segments are no longer merged. A search visits segments one after the
