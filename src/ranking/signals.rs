@@ -28,6 +28,7 @@ impl Weights {
     /// What the server ranks by. Words and kind lie where `marketrank-train evaluate --ranking --tune` finds the validation split
     /// ranked best, within what it can tell apart; for the others there are no judgements, and they are reasoned.
     pub const TUNED: Self = Self {
+        // At 0.35 validation titles are ranked 1 % better, but a model number that was asked for no longer comes first.
         words: 0.5,
         // Up to 48 titles are ranked as well, but then a brand's name alone does not outweigh what is merely near in meaning.
         bm25_half: 12.0,
