@@ -140,9 +140,8 @@ impl Lesson for SpaceLesson {
         let listings = l2_normalised(texts.clone() + photos.clone() * PHOTO_WEIGHT);
         // Its own photo only: where others of the same category path were wanted too, a tenth as much, titles of validation
         // listings found their own one less often (48 % instead of 52 % among ten).
-        let own = Tensor::eye(batch.len(), &device);
-        contrastive(photos.clone(), titles.clone(), own.clone())
-            + contrastive(photos, texts, own)
+        contrastive(photos.clone(), titles.clone(), targets.own())
+            + contrastive(photos, texts, targets.own())
             + contrastive(titles, listings, targets.kinds()) * KINDS_WEIGHT
     }
 

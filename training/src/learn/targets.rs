@@ -100,6 +100,11 @@ impl TargetBatch {
         self.degrees(&self.targets, wanted)
     }
 
+    /// `[batch, batch]`: each listing is wanted by itself alone.
+    pub fn own(&self) -> Tensor<2> {
+        Tensor::eye(self.targets.len(), &self.log_price.device())
+    }
+
     /// `[batch, batch]`: how much each listing (column) is wanted by whoever looks for listings like one (row).
     pub fn kinds(&self) -> Tensor<2> {
         self.degrees(&self.targets, |a, b| match a.relevance(b) {
@@ -118,9 +123,7 @@ impl TargetBatch {
     /// `[batch, batch]`: 1 for two different rows of one listing.
     pub fn twins(&self) -> Tensor<2> {
         let same = self.degrees(&self.targets, |a, b| f32::from(u8::from(a.listing == b.listing)));
-        let size = self.targets.len();
-        let device = same.device();
-        same - Tensor::eye(size, &device)
+        same - self.own()
     }
 
     fn degrees(&self, others: &[Target], degree: impl Fn(&Target, &Target) -> f32) -> Tensor<2> {
