@@ -154,7 +154,8 @@ mod tests {
         let runtime = Runtime::load(library, Device::Cpu).unwrap();
         for model in [Model::Image, Model::Combined] {
             let entry = artefacts.manifest().model(model);
-            let variant = entry.variant(Precision::Int8).unwrap();
+            // Floats: in int8 the last digit of a float, which batches of another size may change, can move a value by a step.
+            let variant = entry.variant(Precision::Float16).unwrap();
             let mut session = ModelSession::open(&runtime, &artefacts, entry, variant, 1).unwrap();
             let examples = [1, 2, 3].map(|number| example(number, entry.image.unwrap()));
             let alone: Vec<Outputs> = examples
