@@ -21,7 +21,10 @@ pub fn oversampling(wanted: usize) -> f64 {
     1.0 + SPARE as f64 / wanted as f64
 }
 
-/// How many to ask for next, where a run of equal scores goes on beyond the `asked` that were found of `stored` products.
-pub fn deeper(asked: usize, stored: usize) -> Option<usize> {
-    (asked <= stored.min(LONGEST_RUN)).then(|| asked.saturating_mul(DEEPER))
+/// An engine cuts a run of equal scores where it likes. So more than wanted are asked for; where the last of them is equal to the
+/// last one wanted, the run goes on beyond what was found, and this is how many to ask for next. `scores` are those found, best
+/// first, when `asked` of `stored` products were asked for.
+pub fn deeper(scores: &[f32], wanted: usize, asked: usize, stored: usize) -> Option<usize> {
+    let run_is_cut = scores.len() == asked && scores.last() == scores.get(wanted.saturating_sub(1));
+    (run_is_cut && asked <= stored.min(LONGEST_RUN)).then(|| asked.saturating_mul(DEEPER))
 }

@@ -42,8 +42,7 @@ impl ClusterCatalogue {
             .limit(limit as u64)
     }
 
-    /// One more than wanted is asked for: where that one is equal to the last wanted, the cluster cut a run of equal scores
-    /// where it liked, and more are asked for.
+    /// Asks for one more than wanted first; see [`deeper`].
     pub(super) async fn best(
         &self,
         probe: &Probe,
@@ -64,9 +63,8 @@ impl ClusterCatalogue {
                 .params(params)
                 .with_payload(facts());
             let found = self.nodes.ask(query, |node, query| Box::pin(node.query(query))).await?.result;
-            let run_is_cut = found.len() == depth
-                && found.last().map(|point| point.score) == found.get(limit - 1).map(|point| point.score);
-            match deeper(depth, usize::MAX).filter(|_| run_is_cut) {
+            let scores: Vec<f32> = found.iter().map(|point| point.score).collect();
+            match deeper(&scores, limit, depth, usize::MAX) {
                 Some(deeper) => depth = deeper,
                 None => {
                     let hit = |found: &ScoredPoint| point::hit(&found.payload, found.score);

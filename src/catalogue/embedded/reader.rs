@@ -83,8 +83,7 @@ impl Reader {
         self.directory.read().newest(filter, limit).map(|entry| hit(entry, 0.0)).collect()
     }
 
-    /// The engine cuts a run of equal scores where it likes. So one more than wanted is asked for; where that one is equal
-    /// to the last wanted, the run goes on beyond what was read, and more are asked for.
+    /// Asks for one more than wanted first; see [`deeper`].
     pub fn search(&self, probe: &Probe, filter: &Filter, limit: usize) -> Result<Vec<Hit>, CatalogueError> {
         let stored = self.directory.read().len();
         let limit = limit.min(stored);
@@ -95,9 +94,8 @@ impl Reader {
         let mut depth = limit + 1;
         let found = loop {
             let found = self.engine.search(probe, filter.clone(), depth, Depth::Index)?;
-            let run_is_cut = found.len() == depth
-                && found.last().map(|(_, score)| *score) == found.get(limit - 1).map(|(_, s)| *s);
-            match deeper(depth, stored).filter(|_| run_is_cut) {
+            let scores: Vec<f32> = found.iter().map(|(_, score)| *score).collect();
+            match deeper(&scores, limit, depth, stored) {
                 Some(deeper) => depth = deeper,
                 None => break found,
             }
