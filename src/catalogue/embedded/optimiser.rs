@@ -13,8 +13,6 @@ use super::{backlog::Backlog, reader::Reader};
 /// Time between two looks at what there is to do, unless the writer waits. Looking costs nothing, and what was written
 /// since is searched by a scan in the meantime.
 const EVERY: Duration = Duration::from_secs(10);
-/// How long the optimiser waits for whoever flushes or restarts the engine before it looks whether it is to stop.
-const MOMENT: Duration = Duration::from_millis(100);
 /// How long closing waits for an optimisation in progress.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,7 +46,7 @@ impl Optimiser {
 fn work(reader: &Reader) {
     let _unwaited = Unwaited(&reader.engine.backlog);
     while reader.engine.backlog.wait_for_work(EVERY) {
-        let Some(upkeep) = reader.engine.upkeep_within(MOMENT) else { continue };
+        let Some(upkeep) = reader.engine.upkeep_in_a_moment() else { continue };
         if let Err(error) = reader.engine.optimise(&upkeep) {
             tracing::error!(%error, "the catalogue could not be optimised; searches become slower");
         }

@@ -1,6 +1,6 @@
 //! The one thread that writes. Changes that wait together share one wait for the disk (group commit).
 
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -23,9 +23,6 @@ const CHECKPOINT_BYTES: u64 = 64 << 20;
 const LARGEST_JOURNAL_BYTES: u64 = 1 << 30;
 /// Size of the engine's own log at which the engine is restarted, which is the only way to shorten it.
 const ENGINE_LOG_BYTES: u64 = 1 << 30;
-
-/// How long the writer waits for the optimiser before it looks whether the catalogue is being closed.
-const MOMENT: Duration = Duration::from_millis(100);
 
 /// What a change did: for a deletion, whether there was anything to delete.
 pub type Outcome = Result<bool, CatalogueError>;
@@ -102,7 +99,7 @@ impl Writer {
         if engine.backlog.is_full() {
             // Between two optimisations, that the journal is not read back from long before. The second begins then.
             while engine.backlog.is_full() {
-                if let Some(upkeep) = engine.upkeep_within(MOMENT) {
+                if let Some(upkeep) = engine.upkeep_in_a_moment() {
                     self.shorten_logs(&upkeep)?;
                     break;
                 }
@@ -250,7 +247,7 @@ fn refuse(group: Vec<Request>, error: impl Fn() -> CatalogueError) {
 
 #[cfg(test)]
 mod tests {
-    use std::{ops::Range, path::Path};
+    use std::{ops::Range, path::Path, time::Duration};
 
     use serde_json::json;
 

@@ -117,9 +117,10 @@ impl Engine {
         self.upkeep.try_lock().map(Upkeep)
     }
 
-    /// As [`Engine::try_upkeep`], waiting for this long.
-    pub fn upkeep_within(&self, time: Duration) -> Option<Upkeep<'_>> {
-        self.upkeep.try_lock_for(time).map(Upkeep)
+    /// As [`Engine::try_upkeep`], waiting for a moment: for whoever is to look now and then whether it still should.
+    pub fn upkeep_in_a_moment(&self) -> Option<Upkeep<'_>> {
+        const MOMENT: Duration = Duration::from_millis(100);
+        self.upkeep.try_lock_for(MOMENT).map(Upkeep)
     }
 
     /// As [`Engine::try_upkeep`], waiting for it.
