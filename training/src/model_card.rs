@@ -116,9 +116,9 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
          Trained are the layers of the pretrained text network, the upper half of the photo network, heads for {categories} \
          categories, {subcategories} subcategories and the price, a linear model over word pieces and their pairs, and the \
-         projections into one embedding space for photos and texts. An embedding, {width} wide, has three parts: the kind of thing (the text's \
-         category and subcategory probabilities), the topic (which texts and photos share), and the appearance (of photos). \
-         The combined model adds the text's and the photo's logits and embeddings, the photo's with weights fitted on the \
+         projections into one embedding space for photos and texts. An embedding, {width} wide, has three parts: the kind \
+         of thing (the text's category and subcategory probabilities), the topic (which texts and photos share), and the \
+         appearance (of photos). The combined model adds the text's and the photo's logits and embeddings, the photo's with weights fitted on the \
          validation split.\n\n\
          ## Intended use and limits\n\n\
          Suggesting a category to a seller, filling in a missing one, finding similar listings. The training listings are \
