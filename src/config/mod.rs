@@ -14,7 +14,7 @@ pub use self::{access::AccessConfig, front::FrontConfig};
 use crate::{
     artefacts::PrecisionChoice,
     catalogue::cluster::ClusterOptions,
-    inference::{BatchSizes, Device, InferenceOptions},
+    inference::{BatchSizes, Device, InferenceOptions, Patience},
     preprocess::PhotoLimits,
     secret::Secret,
 };
@@ -98,10 +98,14 @@ pub struct ModelConfig {
     #[arg(long, env = "MARKETRANK_QUEUE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub queue: u32,
 
-    /// A request that would wait longer for its model is answered 429 at once. Lower keeps the answers that are given fast
-    /// under overload; higher refuses fewer requests of a short burst
+    /// A request that would wait longer for its model is answered 429 at once. Higher refuses fewer requests of a short burst
     #[arg(long, env = "MARKETRANK_MAX_WAIT_MS", default_value_t = 250, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub max_wait_ms: u64,
+
+    /// The same while more is asked of the model than it can do. Lower keeps the answers that are given fast under overload;
+    /// too low, and a worker may find nothing to do between two requests
+    #[arg(long, env = "MARKETRANK_OVERLOAD_WAIT_MS", default_value_t = 20, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub overload_wait_ms: u64,
 }
 
 /// Where listings are kept.
@@ -199,7 +203,10 @@ impl ModelConfig {
             batch_sizes: BatchSizes::suited_to(on_cuda),
             batch_wait: Duration::from_micros(self.batch_wait_us),
             queue: self.queue as usize,
-            max_wait: Duration::from_millis(self.max_wait_ms),
+            patience: Patience {
+                burst: Duration::from_millis(self.max_wait_ms),
+                overloaded: Duration::from_millis(self.overload_wait_ms),
+            },
         }
     }
 }

@@ -10,15 +10,27 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{InferenceError, Model};
+use super::{InferenceError, Model, demand::Demand};
 
 /// The door of one model.
 pub(super) struct Door {
     model: Model,
     places: Arc<Semaphore>,
     capacity: usize,
-    max_wait: Duration,
+    patience: Patience,
     pace: Pace,
+    demand: Demand,
+}
+
+/// How long a request may have to wait for its model. A burst is let in, since it will be over soon; where more comes than
+/// the model can do, a queue only makes everybody wait, so it is kept short (compare "controlled delay" in Maurer 2015, Fail at
+/// Scale).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// While the model can do what is asked of it.
+    pub burst: Duration,
+    /// While it cannot; never longer than `burst`.
+    pub overloaded: Duration,
 }
 
 /// A place among those that a model answers. Whoever holds it may take time to decode photos; it is given back when dropped.
@@ -26,20 +38,24 @@ pub(super) struct Door {
 pub struct Admission(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
 
 impl Door {
-    /// At most `capacity` examples inside, and none let in that would wait longer than `max_wait`. `alone` is what one example
+    /// At most `capacity` examples inside, and none let in that would wait longer than `patience` says. `alone` is what one example
     /// took before the first request, zero where nobody knows.
-    pub fn new(model: Model, workers: usize, capacity: usize, max_wait: Duration, alone: Duration) -> Self {
+    pub fn new(model: Model, workers: usize, capacity: usize, patience: Patience, alone: Duration) -> Self {
         let capacity = capacity.min(Semaphore::MAX_PERMITS);
         let pace = Pace { workers: workers.max(1) as u64, nanoseconds: AtomicU64::new(0) };
         pace.ran(1, alone);
-        Self { model, places: Arc::new(Semaphore::new(capacity)), capacity, max_wait, pace }
+        let places = Arc::new(Semaphore::new(capacity));
+        Self { model, places, capacity, patience, pace, demand: Demand::new() }
     }
 
     /// Lets a request with this many examples in, or refuses it at once, before it has cost anything.
     pub fn try_enter(&self, examples: usize) -> Result<Admission, InferenceError> {
-        let expected = self.pace.wait(self.inside());
+        let asked = self.demand.ask(self.pace.work(examples), Instant::now());
+        let Patience { burst, overloaded } = self.patience;
+        let longest = if asked > 1.0 { overloaded.min(burst) } else { burst };
+        let expected = self.pace.work(self.inside());
         let refused = InferenceError::QueueFull { model: self.model, retry_after: expected };
-        if expected > self.max_wait {
+        if expected > longest {
             return Err(refused);
         }
         let permits = self.permits(examples);
@@ -98,10 +114,10 @@ impl Pace {
         self.nanoseconds.store(after, Ordering::Relaxed);
     }
 
-    /// How long an example that comes now waits behind this many.
-    fn wait(&self, ahead: usize) -> Duration {
+    /// How long all workers together take for this many.
+    fn work(&self, examples: usize) -> Duration {
         let each = self.nanoseconds.load(Ordering::Relaxed);
-        Duration::from_nanos(each.saturating_mul(ahead as u64) / self.workers)
+        Duration::from_nanos(each.saturating_mul(examples as u64) / self.workers)
     }
 }
 
@@ -111,9 +127,14 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3_600);
 
+    /// As patient in a burst as in any other time.
+    fn always(wait: Duration) -> Patience {
+        Patience { burst: wait, overloaded: wait }
+    }
+
     #[test]
     fn no_more_are_let_in_than_there_are_places() {
-        let door = Door::new(Model::Image, 1, 3, LONG, Duration::ZERO);
+        let door = Door::new(Model::Image, 1, 3, always(LONG), Duration::ZERO);
         let two = door.try_enter(2).unwrap();
         assert!(matches!(door.try_enter(2), Err(InferenceError::QueueFull { .. })));
         let _one = door.try_enter(1).unwrap();
@@ -124,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_request_larger_than_the_room_enters_when_it_is_empty() {
-        let door = Door::new(Model::Image, 1, 4, LONG, Duration::ZERO);
+        let door = Door::new(Model::Image, 1, 4, always(LONG), Duration::ZERO);
         door.try_enter(8).unwrap();
         let _one = door.try_enter(1).unwrap();
         assert!(door.try_enter(8).is_err());
@@ -132,7 +153,7 @@ mod tests {
 
     #[test]
     fn whoever_would_wait_too_long_is_told_how_long() {
-        let door = Door::new(Model::Text, 2, 100, Duration::from_millis(200), Duration::ZERO);
+        let door = Door::new(Model::Text, 2, 100, always(Duration::from_millis(200)), Duration::ZERO);
         door.pace().ran(4, Duration::from_millis(400));
         // Behind four examples of 100 ms each with two workers: 200 ms.
         let _four = door.try_enter(4).unwrap();
@@ -145,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_batch_that_was_held_up_turns_nobody_away_who_was_let_in_before() {
-        let door = Door::new(Model::Image, 1, 100, Duration::from_millis(250), Duration::from_millis(10));
+        let door =
+            Door::new(Model::Image, 1, 100, always(Duration::from_millis(250)), Duration::from_millis(10));
         door.pace().ran(1, Duration::from_secs(3));
         // 7/8 of 10 ms and 1/8 of 40 are 13.75 ms, behind sixteen 220 ms.
         let _sixteen = door.try_enter(16).unwrap();
@@ -154,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_model_that_stays_slow_is_found_to_be() {
-        let door = Door::new(Model::Image, 1, 100, Duration::from_millis(250), Duration::from_millis(10));
+        let door =
+            Door::new(Model::Image, 1, 100, always(Duration::from_millis(250)), Duration::from_millis(10));
         let _one = door.try_enter(1).unwrap();
         let turned_away = (1..=40).find(|_| {
             door.pace().ran(1, Duration::from_secs(3));
@@ -164,9 +187,25 @@ mod tests {
         assert_eq!(turned_away, Some(11));
     }
 
+    #[test]
+    fn a_burst_may_wait_longer_than_requests_do_while_more_comes_than_can_be_done() {
+        let each = Duration::from_millis(10);
+        let patience = Patience { burst: Duration::from_millis(100), overloaded: Duration::from_millis(20) };
+        let door = Door::new(Model::Image, 1, 1_000, patience, each);
+        let mut let_in: Vec<Admission> = (0..40).map_while(|_| door.try_enter(1).ok()).collect();
+        // Behind ten of 10 ms each: 100 ms.
+        assert_eq!(let_in.len(), 11);
+        // More than half a second's work was asked for in no time, and refused.
+        (0..100).for_each(|_| drop(door.try_enter(1)));
+        let_in.truncate(3);
+        assert!(door.try_enter(1).is_err(), "three are inside, 30 ms ahead");
+        let_in.pop();
+        door.try_enter(1).unwrap();
+    }
+
     #[tokio::test]
     async fn patient_work_waits_for_a_place_until_its_deadline() {
-        let door = Door::new(Model::Image, 1, 1, LONG, Duration::ZERO);
+        let door = Door::new(Model::Image, 1, 1, always(LONG), Duration::ZERO);
         let first = door.try_enter(1).unwrap();
         let soon = Instant::now() + Duration::from_millis(20);
         assert_eq!(door.enter(1, soon).await.unwrap_err(), InferenceError::DeadlineExceeded);

@@ -4,6 +4,7 @@
 mod activation;
 mod admission;
 mod batch_sizes;
+mod demand;
 mod errors;
 mod listing;
 mod model;
@@ -19,7 +20,7 @@ mod signature;
 mod tensors;
 
 pub use activation::{Activation, HeatMap};
-pub use admission::Admission;
+pub use admission::{Admission, Patience};
 pub use batch_sizes::BatchSizes;
 pub use errors::{InferenceError, StartError};
 pub use listing::{Inferred, ListingTensors};

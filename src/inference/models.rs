@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Admission, BatchSizes, Example, InferenceError, Inferred, ListingTensors, Model, ModelSession, Outputs,
-    Prediction, Runtime, StartError,
+    Patience, Prediction, Runtime, StartError,
     pool::{Pool, PoolOptions},
     self_test,
 };
@@ -35,7 +35,7 @@ pub struct InferenceOptions {
     /// Examples that may be on their way through one model; one more is refused.
     pub queue: usize,
     /// A request that would wait longer for its model is refused.
-    pub max_wait: Duration,
+    pub patience: Patience,
 }
 
 /// The three models, running, and the preprocessing that belongs to them.
@@ -89,7 +89,7 @@ impl Inference {
                 .map(|_| ModelSession::open(runtime, artefacts, entry, variant, options.threads))
                 .collect::<Result<Vec<_>, _>>()?;
             let activation_size = sessions.first().and_then(ModelSession::activation_size);
-            let InferenceOptions { max_batch, batch_sizes, batch_wait, queue, max_wait, .. } = options;
+            let InferenceOptions { max_batch, batch_sizes, batch_wait, queue, patience, .. } = options;
             let (max_batch, capacity) = (max_batch.max(1), queue.max(1));
             let cannot_run = |reason| StartError::BatchSize { file: variant.file.file.clone(), reason };
             sessions
@@ -105,7 +105,7 @@ impl Inference {
             }
             let engines =
                 sessions.into_iter().map(|mut session| move |batch: &[Example]| session.run(batch)).collect();
-            let options = PoolOptions { max_batch, batch_wait, capacity, max_wait, alone };
+            let options = PoolOptions { max_batch, batch_wait, capacity, patience, alone };
             let pool = Pool::start(model, engines, options)?;
             Ok(Served { variant: variant.clone(), activation_size, pool })
         };

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use super::{
-    Admission, Example, InferenceError, Model, Outputs,
+    Admission, Example, InferenceError, Model, Outputs, Patience,
     admission::Door,
     queue::{Job, Queue},
 };
@@ -28,7 +28,7 @@ pub(super) struct PoolOptions {
     /// Examples let in and not yet answered, at most.
     pub capacity: usize,
     /// A request that would wait longer is refused.
-    pub max_wait: Duration,
+    pub patience: Patience,
     /// What one example took before the first request, zero where nobody knows.
     pub alone: Duration,
 }
@@ -50,7 +50,7 @@ impl Pool {
     where
         E: FnMut(&[Example]) -> Result<Vec<Outputs>, String> + Send + 'static,
     {
-        let door = Door::new(model, engines.len(), options.capacity, options.max_wait, options.alone);
+        let door = Door::new(model, engines.len(), options.capacity, options.patience, options.alone);
         let pool = Self { shared: Arc::new(Shared { door, queue: Queue::new() }) };
         for (number, engine) in engines.into_iter().enumerate() {
             let mut worker = Worker { model, engine, shared: Arc::clone(&pool.shared), options };
@@ -193,7 +193,8 @@ mod tests {
 
     fn pool(workers: usize, max_batch: usize, batch_wait: Duration) -> Pool {
         let alone = Duration::ZERO;
-        let options = PoolOptions { max_batch, batch_wait, capacity: 1_000, max_wait: SOON, alone };
+        let patience = Patience { burst: SOON, overloaded: SOON };
+        let options = PoolOptions { max_batch, batch_wait, capacity: 1_000, patience, alone };
         Pool::start(Model::Text, vec![echo; workers], options).unwrap()
     }
 

@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use marketrank::{
     artefacts::{Artefacts, PrecisionChoice},
-    inference::{BatchSizes, Inference, InferenceOptions, Outputs, Runtime},
+    inference::{BatchSizes, Inference, InferenceOptions, Outputs, Patience, Runtime},
     intake::{Intake, MAX_PHOTOS, Question},
     preprocess::PhotoLimits,
 };
@@ -68,7 +68,7 @@ pub fn open_models(models: &Path, runtime: &Runtime, precision: PrecisionChoice)
         batch_sizes: BatchSizes::suited_to(runtime.on_cuda()),
         batch_wait: Duration::ZERO,
         queue: IN_FLIGHT * MAX_PHOTOS,
-        max_wait: PATIENCE,
+        patience: Patience { burst: PATIENCE, overloaded: PATIENCE },
     };
     Ok(Arc::new(Inference::start(&artefacts, runtime, options)?))
 }
