@@ -8,7 +8,7 @@ use super::{CatalogueError, Facts, Filter, Product, ProductId, lexical::Terms};
 /// What products are compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Probe {
-    /// An embedding of the manifest's width and L2 norm 1; the score is the cosine, -1 to 1.
+    /// An embedding of the manifest's width and L2 norm 1, in float16; the score is the cosine, -1 to 1.
     Meaning(Vec<f32>),
     /// Words; the score is BM25, 0 (no word in common) or more ([`super::lexical`]).
     Words(Terms),

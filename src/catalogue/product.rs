@@ -119,7 +119,8 @@ pub struct Location {
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredProduct {
     pub product: Product,
-    /// `combined` embedding of the listing (of the text alone where it has no photo), L2 norm 1.
+    /// `combined` embedding of the listing (of the text alone where it has no photo), L2 norm 1. Catalogues keep it in
+    /// float16: what float16 does not hold exactly comes back rounded.
     pub embedding: Vec<f32>,
     /// A small JPEG of the first photo, where one was given.
     pub thumbnail: Option<Vec<u8>>,

@@ -4,6 +4,14 @@
 /// from where it lies on disk.
 const SPARE: usize = 100;
 
+/// Links of a point in the graph; twice as many in the lowest layer. With 16 instead, the same search of 100,000 listings
+/// misses twice as many of the nearest, and the graph is built no sooner.
+pub const LINKS: usize = 32;
+
+/// Neighbours weighed when a point is linked. Of 100,000 listings a search with 512 in view misses none of the ten nearest; with
+/// half as many neighbours it misses 1.5 %, and everything until then takes 64 instead of 82 s of CPU.
+pub const EF_CONSTRUCT: usize = 256;
+
 /// Points that a search of the graph keeps in view, at least. Of the ten nearest among a million listings 93.8 % are found, and
 /// 97.2 % where a filter keeps a tenth of them; with half as many in view 93.1 and 92.9 %. A query takes as long, within what can
 /// be measured.

@@ -1,6 +1,6 @@
 //! A listing as the models read it, and what they say of it.
 
-use super::{Activation, Model, Outputs, mean_embedding};
+use super::{Activation, Model, Outputs, in_float16, mean_embedding};
 use crate::preprocess::{PhotoTensor, Tokens};
 
 /// What is known of a listing, ready for the models: text, photos, or both.
@@ -30,8 +30,8 @@ impl Inferred {
         self.rows.iter().map(|row| size_of::<Outputs>() + size_of::<f32>() * floats(row)).sum()
     }
 
-    /// Where the listing lies in embedding space, L2 norm 1: the mean over its photos.
+    /// Where the listing lies in embedding space, L2 norm 1 to within 1e-3: the mean over its photos, in float16.
     pub fn embedding(&self) -> Vec<f32> {
-        mean_embedding(self.rows.iter().map(|row| row.embedding.as_slice()))
+        in_float16(mean_embedding(self.rows.iter().map(|row| row.embedding.as_slice())))
     }
 }

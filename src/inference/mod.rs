@@ -26,7 +26,7 @@ pub use errors::{InferenceError, StartError};
 pub use listing::{Inferred, ListingTensors};
 pub use model::Model;
 pub use models::{Inference, InferenceOptions};
-pub use outputs::{Outputs, mean_embedding, normalise};
+pub use outputs::{Outputs, in_float16, mean_embedding, normalise};
 pub use prediction::{CategoryProbability, Prediction, PriceBand, category_probabilities};
 pub use runtime::{Device, Runtime, RuntimeError};
 pub use session::{Example, ModelSession};

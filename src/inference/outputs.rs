@@ -1,5 +1,7 @@
 //! One row of a model's outputs, and arithmetic on embeddings.
 
+use half::f16;
+
 use super::Activation;
 
 /// What a model says of one example.
@@ -23,6 +25,13 @@ pub fn normalise(vector: &mut [f32]) {
     if norm > 0.0 {
         vector.iter_mut().for_each(|x| *x /= norm);
     }
+}
+
+/// The nearest numbers that float16 holds: what a catalogue keeps of an embedding. Compared in memory like this, embeddings give
+/// the scores that they give in a catalogue.
+pub fn in_float16(mut embedding: Vec<f32>) -> Vec<f32> {
+    embedding.iter_mut().for_each(|x| *x = f16::from_f32(*x).to_f32());
+    embedding
 }
 
 /// Mean direction of embeddings of one width, L2 norm 1; empty where there are none.

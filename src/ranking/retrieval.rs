@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::signals::Evidence;
-use crate::catalogue::{CatalogueError, Facts, Filter, Hit, Index, Probe, ProductId, lexical::Terms};
+use crate::{
+    catalogue::{CatalogueError, Facts, Filter, Hit, Index, Probe, ProductId, lexical::Terms},
+    inference::in_float16,
+};
 
 /// What products are compared with.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,9 +34,9 @@ pub async fn gather(
     depth: usize,
 ) -> Result<Vec<Found>, CatalogueError> {
     let Probes { meaning, words, not_words, taste } = probes;
-    let meaning = meaning.map(Probe::Meaning);
+    let meaning = meaning.map(in_float16).map(Probe::Meaning);
     let words = words.map(Probe::Words);
-    let taste = taste.map(Probe::Meaning);
+    let taste = taste.map(in_float16).map(Probe::Meaning);
     let search = async |probe: Option<&Probe>| match probe {
         Some(probe) => index.search(probe, filter, depth).await,
         None => Ok(Vec::new()),

@@ -58,7 +58,7 @@ fn a_folder_of_a_later_build_is_refused_and_left_as_it_is() {
     assert!(said.contains("format 99") && said.contains("use the build that wrote it"), "{said}");
     assert_eq!(fs::read(&file).unwrap(), later);
 
-    description["format"] = json!(2);
+    description["format"] = json!(3);
     fs::write(&file, serde_json::to_vec(&description).unwrap()).unwrap();
     assert!(check(&folder).1.contains("1 products in"));
 }

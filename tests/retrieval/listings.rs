@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use marketrank::catalogue::{ContentHash, Location, Product, ProductId, StoredProduct};
+use marketrank::{
+    catalogue::{ContentHash, Location, Product, ProductId, StoredProduct},
+    inference::in_float16,
+};
 use serde_json::json;
 
 /// Embedding width of the tests.
@@ -30,9 +33,9 @@ impl Dice {
         (0..WIDTH).map(|i| if bits >> i & 1 == 1 { 0.25 } else { -0.25 }).collect()
     }
 
-    /// A unit vector in any direction.
+    /// A unit vector in any direction, in float16.
     pub fn direction(&mut self) -> Vec<f32> {
-        unit((0..WIDTH).map(|_| self.pick(0..20_001) as f32 / 10_000.0 - 1.0).collect())
+        in_float16(unit((0..WIDTH).map(|_| self.pick(0..20_001) as f32 / 10_000.0 - 1.0).collect()))
     }
 }
 

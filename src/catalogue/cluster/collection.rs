@@ -1,9 +1,9 @@
 //! The collection: one for each space of embeddings, made by whichever server comes first.
 
 use qdrant_client::qdrant::{
-    CollectionInfo, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Distance, FieldType,
-    Modifier, ScalarQuantizationBuilder, SparseVectorParamsBuilder, SparseVectorsConfigBuilder,
-    VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
+    CollectionInfo, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Datatype, Distance,
+    FieldType, HnswConfigDiffBuilder, Modifier, ScalarQuantizationBuilder, SparseVectorParamsBuilder,
+    SparseVectorsConfigBuilder, VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
 };
 
 use super::{
@@ -14,6 +14,7 @@ use super::{
 use crate::catalogue::{
     CatalogueError,
     engine_names::{LEXICAL, SEMANTIC},
+    thoroughness::{EF_CONSTRUCT, LINKS},
 };
 
 /// Embeddings of different models cannot be compared, so they never lie in one collection: a server with new models has
@@ -59,20 +60,23 @@ pub async fn ensure(
     Ok(())
 }
 
-/// As the embedded engine keeps them: exact embeddings on disk, int8 copies in memory.
+/// As the embedded engine keeps them, and with the same graph: exact embeddings, which are float16, on disk, int8 copies in memory.
 fn layout(name: &str, embedding_width: usize, options: &ClusterOptions) -> CreateCollectionBuilder {
     let mut vectors = VectorsConfigBuilder::default();
     let int8 = ScalarQuantizationBuilder::default().quantile(0.995).always_ram(true);
     vectors.add_named_vector_params(
         SEMANTIC,
         VectorParamsBuilder::new(embedding_width as u64, Distance::Dot)
+            .datatype(Datatype::Float16)
             .on_disk(true)
             .quantization_config(int8),
     );
+    let graph = HnswConfigDiffBuilder::default().m(LINKS as u64).ef_construct(EF_CONSTRUCT as u64);
     let mut sparse = SparseVectorsConfigBuilder::default();
     sparse.add_named_vector_params(LEXICAL, SparseVectorParamsBuilder::default().modifier(Modifier::Idf));
     CreateCollectionBuilder::new(name)
         .vectors_config(vectors)
+        .hnsw_config(graph)
         .sparse_vectors_config(sparse)
         .on_disk_payload(true)
         .shard_number(options.shards)

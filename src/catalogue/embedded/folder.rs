@@ -21,7 +21,7 @@ use crate::catalogue::CatalogueError;
 const DESCRIPTION_FILE: &str = "catalogue.json";
 const LOCK_FILE: &str = "lock";
 /// Raised when files written by an older build can no longer be read as they are, or terms are weighed differently.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// `catalogue.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

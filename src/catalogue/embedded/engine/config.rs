@@ -2,32 +2,29 @@
 
 use qdrant_edge::{
     Distance, EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParams, EdgeVectorParams, HnswIndexConfig,
-    Modifier, ScalarQuantizationConfig, ScalarType,
+    Modifier, ScalarQuantizationConfig, ScalarType, VectorStorageDatatype,
 };
 
-use crate::catalogue::engine_names::{LEXICAL, SEMANTIC};
+use crate::catalogue::{
+    engine_names::{LEXICAL, SEMANTIC},
+    thoroughness::{EF_CONSTRUCT, LINKS},
+};
 
-/// Embeddings of a segment above which the engine builds a graph (HNSW, Malkov & Yashunin 2016), in kB of float32:
+/// Embeddings of a segment above which the engine builds a graph (HNSW, Malkov & Yashunin 2016), in kB of float16:
 /// 10,000 listings of width 509. Below it a scan answers in milliseconds and is exact.
-const GRAPH_ABOVE_KB: usize = 20_000;
+const GRAPH_ABOVE_KB: usize = 10_000;
 /// Filters that keep fewer embeddings than this, in kB, are scanned even where there is a graph: 37,000 listings of width 509,
 /// whose int8 copies are read in a few milliseconds. Of a million a filter then keeps 4 % at least where the graph is followed,
 /// and a point has neighbours that pass.
-const SCAN_BELOW_KB: usize = 75_000;
-/// Links of a point in the graph; twice as many in the lowest layer. With 16 instead, the same search of 100,000 listings
-/// misses twice as many of the nearest, and the graph is built no sooner.
-const LINKS: usize = 32;
+const SCAN_BELOW_KB: usize = 37_500;
 /// No links of their own for the points of one category, price or place: they are built anew in every merge, and filters that
 /// keep few are scanned.
 const LINKS_WITHIN_A_FILTER: usize = 0;
-/// Neighbours weighed when a point is linked. Of 100,000 listings a search with 512 in view misses none of the ten nearest; with
-/// half as many neighbours it misses 1.5 %, and everything until then takes 64 instead of 82 s of CPU.
-const EF_CONSTRUCT: usize = 256;
 /// Share of a dimension's values that the 8 bits are spread over; the few beyond are clipped.
 const QUANTILE: f32 = 0.995;
 /// Embeddings of one segment, in kB, above which segments are no longer merged. A search visits segments one after the
 /// other, so few large ones answer sooner than many small ones.
-const LARGEST_SEGMENT_KB: usize = 4_000_000;
+const LARGEST_SEGMENT_KB: usize = 2_000_000;
 /// Segments that merging aims at.
 const SEGMENTS: usize = 2;
 
@@ -39,9 +36,10 @@ pub fn with_width(embedding_width: usize) -> EdgeConfig {
         always_ram: Some(true),
     };
     // Dot and not Cosine: embeddings have norm 1 already, and Cosine would normalise the stored ones once more, so that
-    // what comes back is not what was stored. The graph compares in int8, in memory; the exact embeddings are on disk
-    // and put in order what the graph found.
+    // what comes back is not what was stored. The graph compares in int8, in memory; the exact embeddings, which are
+    // float16, are on disk and put in order what the graph found.
     let semantic = EdgeVectorParams::builder(embedding_width, Distance::Dot)
+        .datatype(VectorStorageDatatype::Float16)
         .on_disk(true)
         .quantization_config(int8.into())
         .build();
