@@ -1,10 +1,12 @@
 //! qdrant-edge, as far as the catalogue uses it. Only this folder and its neighbours `point.rs` and `filter.rs` name its
 //! types.
 //!
-//! Here the engine is opened, written to and kept up; [`reads`] asks it; [`config`] says how it keeps things.
+//! Here the engine is opened, written to and kept up; [`reads`] asks it; [`config`] says how it keeps things; [`readahead`] warms up
+//! what it reads.
 
 mod config;
 mod log;
+mod readahead;
 mod reads;
 
 use std::{
@@ -52,6 +54,7 @@ impl Engine {
             backlog: Backlog::default(),
         };
         *engine.shard.write() = Some(engine.load()?);
+        readahead::begin(folder);
         for (field, schema) in filter::indexed() {
             let index = CreateIndex {
                 field_name: filter::path(field),

@@ -1,0 +1,72 @@
+//! Files that every query reads are brought into the system's cache before the first one asks.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+    thread,
+};
+
+use tracing::{debug, warn};
+
+/// Folders of a segment, as the engine names them, whose files a query reads in many places, page by page: the words' lists and what
+/// filters look at. The exact embeddings and the listings themselves are not among them: of those a query reads a few hundred, and
+/// they are most of the disk.
+const READ_BY_EVERY_QUERY: [&str; 2] = ["vector_index-lexical", "payload_index"];
+
+/// Reads them once, in the background. The system keeps them as long as it has memory to spare.
+pub fn begin(engine: &Path) {
+    let segments = engine.join("segments");
+    let reader =
+        thread::Builder::new().name("readahead".to_owned()).spawn(move || match read_ahead(&segments) {
+            Ok(bytes) => debug!(bytes, "read the words' lists and the filters' indexes ahead"),
+            // A segment may be merged into another meanwhile. What is missing is read when a query asks for it.
+            Err(error) => debug!(%error, "read ahead in part"),
+        });
+    if let Err(error) = reader {
+        warn!(%error, "cannot read ahead: the first queries will wait for the disk");
+    }
+}
+
+/// Bytes that were read.
+fn read_ahead(segments: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for segment in fs::read_dir(segments)? {
+        let segment = segment?.path();
+        for part in READ_BY_EVERY_QUERY.map(|part| segment.join(part)) {
+            if part.try_exists()? {
+                bytes += read_all(&part)?;
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn read_all(path: &Path) -> io::Result<u64> {
+    if path.is_dir() {
+        return fs::read_dir(path)?.map(|entry| read_all(&entry?.path())).sum();
+    }
+    io::copy(&mut File::open(path)?, &mut io::sink())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_query_reads_is_read_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let segment = folder.path().join("1b4e");
+        for (file, bytes) in [
+            ("vector_index-lexical/inverted_index.dat", 70_000),
+            ("payload_index/price-numeric/data.bin", 300),
+            ("vector_storage-semantic/matrix.dat", 9_000),
+            ("segment.json", 20),
+        ] {
+            let file = segment.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, vec![7; bytes]).unwrap();
+        }
+        assert_eq!(read_ahead(folder.path()).unwrap(), 70_300);
+    }
+}
