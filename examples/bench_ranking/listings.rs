@@ -5,14 +5,22 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use anyhow::Context;
 use marketrank::{
     catalogue::{ContentHash, Filter, Location, Product, ProductId, StoredProduct},
+    inference::{in_float16, normalise},
     intake::Intake,
 };
 use serde_json::json;
 use time::OffsetDateTime;
 
 const SAMPLES: &str = "sample/products.csv";
-/// How far a made-up embedding lies from that of its sample: the cosine of the two is about 0.8.
-const NOISE: f32 = 0.75;
+/// Samples that are mixed into an embedding, and the most that each weighs, against 1 of its own sample.
+///
+/// With these and [`NOISE`], as many made-up listings as there are real ones in our data (5,697) lie as those do: their intrinsic
+/// dimension (Levina & Bickel 2004, ten neighbours) is 12.9 and that of the real ones 12.3, the nearest neighbour lies at 0.55 (0.56)
+/// and the tenth at 0.68 (0.69). Noise alone, in every direction, would be of dimension 101 and have all neighbours at one distance.
+const MIXED: usize = 6;
+const LARGEST_SHARE: f32 = 0.6;
+/// Length of what is added in a random direction.
+const NOISE: f32 = 0.1;
 /// Above every price.
 pub const PRICES: f64 = 1_000.0;
 /// Words of a description.
@@ -101,16 +109,21 @@ impl Market {
         StoredProduct { content: ContentHash::of(&product, &[[]; 0]), product, embedding, thumbnail: None }
     }
 
-    /// The embedding of a sample, moved in a random direction and brought back to norm 1.
+    /// The embedding of a sample, moved towards some others and a little in a random direction.
     fn embedding(&self, n: usize) -> Vec<f32> {
         let mut dice = Dice::of(n ^ 0x5eed_0000);
-        let sample = &self.0.listings[n % self.0.listings.len()].embedding;
-        let spread = NOISE * (12.0 / sample.len() as f32).sqrt();
-        let mut moved: Vec<f32> =
-            sample.iter().map(|value| value + spread * (dice.share() as f32 - 0.5)).collect();
-        let norm = moved.iter().map(|value| value * value).sum::<f32>().sqrt();
-        moved.iter_mut().for_each(|value| *value /= norm);
-        moved
+        let samples = &self.0.listings;
+        let mut moved = samples[n % samples.len()].embedding.clone();
+        for _ in 0..MIXED {
+            let share = LARGEST_SHARE * dice.share() as f32;
+            let other = dice.pick(samples).map_or(&[][..], |sample| &sample.embedding);
+            moved.iter_mut().zip(other).for_each(|(value, towards)| *value += share * towards);
+        }
+        normalise(&mut moved);
+        let spread = NOISE * (12.0 / moved.len() as f32).sqrt();
+        moved.iter_mut().for_each(|value| *value += spread * (dice.share() as f32 - 0.5));
+        normalise(&mut moved);
+        in_float16(moved)
     }
 
     /// Two or three words of a sample's title.
