@@ -4,7 +4,7 @@
 
 use std::f32::consts::SQRT_2;
 
-use super::{GraphBuilder, Value, graph::Table, tensor::Element};
+use super::{Arithmetic, GraphBuilder, Value, graph::Table, tensor::Element};
 
 /// Keeps a division by a norm finite where the vector is zero.
 const SMALLEST_NORM: f32 = 1e-12;
@@ -74,14 +74,32 @@ impl GraphBuilder {
         self.node("Softmax").input(x).int("axis", -1).emit()
     }
 
-    /// Over the last axis, with a gain and an offset as wide as it.
+    /// `(x - mean) / sqrt(variance + epsilon)` over the last axis, `width` wide, times a gain and plus an offset as wide as it (Ba
+    /// et al. 2016).
+    ///
+    /// Int8 models spell it out, because they run on CPUs: there ONNX Runtime 1.32 goes through `LayerNormalization` number by
+    /// number, and through these operators by SIMD (60 rows of 384: 103 against 28 us). On a GPU one operator is better than nine.
     pub fn layer_norm(
         &mut self,
         x: &Value<f32>,
-        gain: &Value<f32>,
-        offset: &Value<f32>,
+        [gain, offset]: [&Value<f32>; 2],
         epsilon: f32,
+        width: usize,
     ) -> Value<f32> {
+        if let Arithmetic::Int8(_) = self.arithmetic {
+            let mean = self.node("ReduceMean").input(x).ints("axes", &[-1]).int("keepdims", 1).emit();
+            let centred = self.sub(x, &mean);
+            let squares =
+                self.node("ReduceSumSquare").input(&centred).ints("axes", &[-1]).int("keepdims", 1).emit();
+            let epsilons = self.scalar(width as f32 * epsilon);
+            let squares = self.add(&squares, &epsilons);
+            let norm = self.sqrt(&squares);
+            let norm_of_ones = self.scalar((width as f32).sqrt());
+            let factor = self.div(&norm_of_ones, &norm);
+            let normalised = self.mul(&centred, &factor);
+            let scaled = self.mul(&normalised, gain);
+            return self.add(&scaled, offset);
+        }
         self.node("LayerNormalization")
             .input(x)
             .input(gain)

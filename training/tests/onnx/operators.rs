@@ -1,9 +1,12 @@
 //! Single operators against values computed by hand.
 
-use std::f32::consts::LN_2;
+use std::{f32::consts::LN_2, rc::Rc};
 
 use marketrank_train::{
-    onnx::{Dim, GraphBuilder, OnnxError, Precision, Value, file, mlp::Mlp, quantiles::ordered_quantiles},
+    onnx::{
+        Arithmetic, Dim, GraphBuilder, OnnxError, Precision, Value, file, mlp::Mlp,
+        quantiles::ordered_quantiles,
+    },
     weights::{HostTensor, StateDict, StateDictError},
 };
 
@@ -20,7 +23,16 @@ fn evaluate(
     data: &[f32],
     build: impl FnOnce(&mut GraphBuilder, &Value<f32>) -> Value<f32>,
 ) -> Output {
-    let mut g = GraphBuilder::new("test", Precision::Float32);
+    evaluate_in(Precision::Float32.into(), shape, data, build)
+}
+
+fn evaluate_in(
+    arithmetic: Arithmetic,
+    shape: &[usize],
+    data: &[f32],
+    build: impl FnOnce(&mut GraphBuilder, &Value<f32>) -> Value<f32>,
+) -> Output {
+    let mut g = GraphBuilder::new("test", arithmetic);
     let dims: Vec<Dim> = shape.iter().map(|&dim| Dim::Fixed(dim)).collect();
     let x = g.input("x", &dims);
     let y = build(&mut g, &x);
@@ -35,6 +47,31 @@ fn gelu_is_the_exact_form() {
     let expected = [-0.045_500_26, -0.154_268_77, 0.0, 0.841_344_8];
     for (found, expected) in y.data.iter().zip(expected) {
         assert!((found - expected).abs() < 1e-6, "{found}, expected {expected}");
+    }
+}
+
+#[test]
+fn rows_are_normalised_alike_by_one_operator_and_by_those_that_int8_models_have_for_it() {
+    const EPSILON: f32 = 1e-3;
+    let (gain, offset) = ([2.0_f32, 1.0, -1.0, 0.5], [0.0_f32, 10.0, 0.0, 1.0]);
+    // A row as usual, one without variance, and one whose variance is less than epsilon.
+    let rows = [[1.0_f32, 2.0, 3.0, 10.0], [5.0; 4], [0.01, -0.01, 0.03, 0.01]];
+    let expected: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| {
+            let mean = row.iter().sum::<f32>() / 4.0;
+            let variance = row.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 4.0;
+            std::array::from_fn::<f32, 4, _>(|i| {
+                (row[i] - mean) / (variance + EPSILON).sqrt() * gain[i] + offset[i]
+            })
+        })
+        .collect();
+    for arithmetic in [Arithmetic::from(Precision::Float32), Arithmetic::Int8(Rc::default())] {
+        let y = evaluate_in(arithmetic, &[3, 4], rows.as_flattened(), |g, x| {
+            let (gain, offset) = (g.floats(&gain), g.floats(&offset));
+            g.layer_norm(x, [&gain, &offset], EPSILON, 4)
+        });
+        assert_close(&y.data, &expected);
     }
 }
 

@@ -165,6 +165,6 @@ impl Encoder<'_> {
         let Norm { gain, offset } = self.weights.norm(layer)?;
         let gain = self.g.weight(&format!("{name}.weight"), gain);
         let offset = self.g.weight(&format!("{name}.bias"), offset);
-        Ok(self.g.layer_norm(x, &gain, &offset, self.architecture.layer_norm_epsilon))
+        Ok(self.g.layer_norm(x, [&gain, &offset], self.architecture.layer_norm_epsilon, self.width))
     }
 }
