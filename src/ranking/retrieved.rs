@@ -1,15 +1,14 @@
 //! What might fit a request: found, and ready to be weighed.
 
 use super::{
-    Boost, MAX_PLACE, RankError, RankRequest, Weights, kind,
+    MAX_PLACE, RankError, RankRequest, Weights, kind,
     plan::Plan,
     retrieval::{self, Found, Probes},
-    signals::Scoring,
+    signals::{Asked, Scoring},
     sources::Sources,
     spelling, taste,
 };
 use crate::catalogue::{CatalogueError, Filter, Index, ProductId, lexical::Terms};
-use time::OffsetDateTime;
 
 /// Places that are filled from what the first, less deep look found.
 pub const FIRST_PLACES: usize = 200;
@@ -31,22 +30,14 @@ pub enum Look {
 pub struct Wanted {
     probes: Probes,
     filter: Filter,
-    /// Whether anything was asked for, and not only browsed.
-    has_query: bool,
-    words_share: f32,
-    boost: Boost,
-    now: OffsetDateTime,
+    asked: Asked,
 }
 
 /// Products with all of their signals.
 #[derive(Debug, Clone)]
 pub struct Retrieved {
     found: Vec<Found>,
-    /// Whether anything was asked for, and not only browsed.
-    has_query: bool,
-    words_share: f32,
-    boost: Boost,
-    now: OffsetDateTime,
+    asked: Asked,
 }
 
 /// A product and its score.
@@ -63,14 +54,22 @@ impl Wanted {
         let mut filter = request.filter.clone();
         filter.excluded.extend(liked.as_ref().map(|liked| liked.product.id.clone()));
         let plan = Plan::new(&request.query, liked.as_ref(), disliked.as_ref())?;
-        let (has_query, words_share) = (plan.meaning.is_some(), plan.words_share);
+        let not_words = not_words(&plan);
+        let asked = Asked {
+            has_query: plan.meaning.is_some(),
+            words_share: plan.words_share,
+            words: plan.words.as_deref().map_or(0, |words| Terms::of_query(words).hashes.len()),
+            not_words: not_words.as_ref().map_or(0, |words| words.hashes.len()),
+            boost: request.boost,
+            now: request.now,
+        };
         let probes = Probes {
             words: spelled(sources.index(), plan.words.as_deref()).await?,
-            not_words: not_words(&plan),
+            not_words,
             taste: taste::taste(&sources.embeddings(&request.viewed).await?)?,
             meaning: plan.meaning,
         };
-        Ok(Self { probes, filter, has_query, words_share, boost: request.boost, now: request.now })
+        Ok(Self { probes, filter, asked })
     }
 
     pub async fn found_in(&self, index: &dyn Index, look: Look) -> Result<Retrieved, CatalogueError> {
@@ -79,15 +78,14 @@ impl Wanted {
             Look::Second => SECOND_LOOK,
         };
         let found = retrieval::gather(index, self.probes.clone(), &self.filter, depth).await?;
-        let Self { has_query, words_share, boost, now, .. } = *self;
-        Ok(Retrieved { found, has_query, words_share, boost, now })
+        Ok(Retrieved { found, asked: self.asked })
     }
 }
 
 impl Retrieved {
     /// How these are scored by these weights.
     pub fn scoring(&self, weights: Weights) -> Scoring {
-        Scoring { weights, words_share: self.words_share, boost: self.boost, now: self.now }
+        Scoring { weights, asked: self.asked }
     }
 
     /// All of them, best first; what has the same score keeps the order in which it was found, which is that of browsing or
@@ -109,7 +107,7 @@ impl Retrieved {
     }
 
     fn scores(&mut self, scoring: &Scoring) -> Vec<f32> {
-        if self.has_query {
+        if self.asked.has_query {
             kind::judge(&mut self.found, scoring);
         }
         self.found.iter().map(|found| scoring.score(&found.evidence)).collect()

@@ -10,8 +10,10 @@ use crate::catalogue::Facts;
 pub struct Weights {
     /// Share of the score that words have where the query is words only, 0 to 1; the embedding has the rest.
     pub words: f32,
-    /// BM25 score that counts half, greater than 0. BM25 has no upper end, so it becomes `s / (s + bm25_half)`, 0 to 1. This
-    /// depends on the product alone and not on the others that were found, so a score stays the same from page to page.
+    /// BM25 score that counts half, for each word of the query, greater than 0. BM25 has no upper end and grows with the query, so
+    /// it becomes `s / (s + words * bm25_half)`, 0 to 1: a listing that holds all of two words counts as much as one that holds all of
+    /// ten. This depends on the query and the product and not on the others that were found, so a score stays the same from page to
+    /// page.
     pub bm25_half: f32,
     /// Being of the kind that the leading results are of.
     pub kind: f32,
@@ -28,10 +30,10 @@ impl Weights {
     /// What the server ranks by. Words and kind lie where `marketrank-train evaluate --ranking --tune` finds the validation split
     /// ranked best, within what it can tell apart; for the others there are no judgements, and they are reasoned.
     pub const TUNED: Self = Self {
-        // At 0.35 validation titles are ranked 1 % better, but a model number that was asked for no longer comes first.
+        // With less, or with words that count half sooner, validation titles are ranked as well, but a model number that was asked
+        // for hardly outweighs what is nearer in meaning.
         words: 0.5,
-        // Up to 48 titles are ranked as well, but then a brand's name alone does not outweigh what is merely near in meaning.
-        bm25_half: 12.0,
+        bm25_half: 15.0,
         kind: 0.5,
         kind_sharpness: 24.0,
         // A listing that is all that was not wanted loses what most of a match in words is worth.
@@ -121,8 +123,20 @@ pub struct Evidence {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scoring {
     pub weights: Weights,
+    pub asked: Asked,
+}
+
+/// What the weighing of the signals has to know of a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Asked {
+    /// Whether anything was asked for, and not only browsed.
+    pub has_query: bool,
     /// Share of the query that is words, 0 (a photo) to 1 (a text).
     pub words_share: f32,
+    /// How many words those are.
+    pub words: usize,
+    /// How many words name what is not wanted.
+    pub not_words: usize,
     pub boost: Boost,
     pub now: OffsetDateTime,
 }
@@ -145,11 +159,11 @@ impl Scoring {
 
     fn contributions(&self, evidence: &Evidence) -> impl Iterator<Item = Contribution> {
         let Evidence { semantic, lexical, not, taste, kind, facts } = *evidence;
-        let weights = self.weights;
-        let saturated = |bm25: f32| bm25 / (bm25 + weights.bm25_half);
-        let Boost { recency_half_life_days, distance, price_target } = self.boost;
-        let words = weights.words * self.words_share;
-        let recency = recency_half_life_days.map(|half_life| recency(&facts, self.now, half_life));
+        let Self { weights, asked } = *self;
+        let saturated = |bm25: f32, words: usize| bm25 / (bm25 + weights.bm25_half * words.max(1) as f32);
+        let Boost { recency_half_life_days, distance, price_target } = asked.boost;
+        let words = weights.words * asked.words_share;
+        let recency = recency_half_life_days.map(|half_life| recency(&facts, asked.now, half_life));
         let distance = distance.map(|near| {
             facts.place.map_or(0.0, |place| 0.5_f64.powf(place.distance_km(near.from) / near.half_life_km))
         });
@@ -158,9 +172,9 @@ impl Scoring {
         });
         [
             (Signal::Semantic, semantic, 1.0 - words),
-            (Signal::Lexical, lexical.map(saturated), words),
+            (Signal::Lexical, lexical.map(|bm25| saturated(bm25, asked.words)), words),
             (Signal::Kind, kind, weights.kind),
-            (Signal::Not, not.map(saturated), weights.not),
+            (Signal::Not, not.map(|bm25| saturated(bm25, asked.not_words)), weights.not),
             (Signal::Taste, taste, weights.taste),
             (Signal::Recency, recency.map(|value| value as f32), weights.boost),
             (Signal::Distance, distance.map(|value| value as f32), weights.boost),

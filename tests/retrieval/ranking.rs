@@ -225,6 +225,25 @@ async fn the_model_number_asked_for_beats_what_is_nearer_in_meaning() {
     assert_eq!(order(&rank(&scratch.catalogue, &request(asked)).await.unwrap())[..2], ["exact", "near"]);
 }
 
+/// Every word is as rare as the other, so BM25 of the listing is three times as high for the longer query.
+#[tokio::test]
+async fn a_listing_that_holds_all_that_was_asked_for_gets_the_same_for_one_word_and_for_three() {
+    let mut listings = random_listings(50, &mut Dice(8), Dice::direction);
+    listings.push(stored(titled("all", "zqx vkj wpf"), axis(0)));
+    let scratch = filled(listings).await;
+    let mut values = Vec::new();
+    for words in ["zqx", "zqx vkj wpf"] {
+        let query = Query { text: text(words, axis(0)), ..Query::default() };
+        let ranking = rank(&scratch.catalogue, &request(query)).await.unwrap();
+        let first = &ranking.results[0];
+        assert_eq!(first.product.id, id("all"));
+        let contributions = &first.explanation.as_ref().unwrap().contributions;
+        values.extend(contributions.iter().filter(|c| c.signal == Signal::Lexical).map(|c| c.value));
+    }
+    let [one, three] = values[..] else { panic!("two queries have words: {values:?}") };
+    assert!((one - three).abs() < 1e-5 && one > 0.1, "{one} and {three}");
+}
+
 #[tokio::test]
 async fn the_weights_move_the_order_from_text_to_photo() {
     let scratch =

@@ -7,8 +7,8 @@ use super::{Exam, Marks, shop::Shop};
 use crate::data::Split;
 
 const WORDS: [f32; 5] = [0.2, 0.35, 0.5, 0.65, 0.8];
-const BM25_HALF: [f32; 3] = [12.0, 24.0, 48.0];
-const KIND: [f32; 5] = [0.0, 0.2, 0.35, 0.5, 0.7];
+const BM25_HALF: [f32; 4] = [4.0, 9.0, 15.0, 24.0];
+const KIND: [f32; 5] = [0.0, 0.35, 0.5, 0.7, 1.0];
 const KIND_SHARPNESS: [f32; 2] = [12.0, 24.0];
 
 /// Weightings that are printed.
