@@ -109,6 +109,7 @@ impl Engine {
         let shard = self.shard()?;
         self.backlog.begin(shard.info().points_count);
         if shard.optimize().map_err(failed)? {
+            readahead::begin(&self.folder);
             memory::give_back();
         }
         Ok(())

@@ -9,19 +9,19 @@ use std::{
 
 use tracing::{debug, warn};
 
-/// Folders of a segment, as the engine names them, whose files a query reads in many places, page by page: the words' lists and what
-/// filters look at. The exact embeddings and the listings themselves are not among them: of those a query reads a few hundred, and
-/// they are most of the disk.
-const READ_BY_EVERY_QUERY: [&str; 2] = ["vector_index-lexical", "payload_index"];
+/// Folders of a segment, as the engine names them, whose files a query reads page by page, in hundreds of places: the words' lists, what
+/// filters look at, and the exact embeddings of what the graph found.
+const READ_BY_EVERY_QUERY: [&str; 3] = ["vector_index-lexical", "payload_index", "vector_storage-semantic"];
 
-/// Reads them once, in the background. The system keeps them as long as it has memory to spare.
+/// Reads them once, in the background. The system keeps them as long as it has memory to spare. The engine has it forget the exact
+/// embeddings of every segment that it opens.
 pub fn begin(engine: &Path) {
     let segments = engine.join("segments");
     let reader =
         thread::Builder::new().name("readahead".to_owned()).spawn(move || match read_ahead(&segments) {
-            Ok(bytes) => debug!(bytes, "read the words' lists and the filters' indexes ahead"),
+            Ok(bytes) => debug!(bytes, "read ahead"),
             // A segment may be merged into another meanwhile. What is missing is read when a query asks for it.
-            Err(error) => debug!(%error, "read ahead in part"),
+            Err(error) => debug!(%error, "read ahead, in part"),
         });
     if let Err(error) = reader {
         warn!(%error, "cannot read ahead: the first queries will wait for the disk");
@@ -61,12 +61,13 @@ mod tests {
             ("vector_index-lexical/inverted_index.dat", 70_000),
             ("payload_index/price-numeric/data.bin", 300),
             ("vector_storage-semantic/matrix.dat", 9_000),
+            ("vector_storage-lexical/store/page_0.dat", 40_000),
             ("segment.json", 20),
         ] {
             let file = segment.join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, vec![7; bytes]).unwrap();
         }
-        assert_eq!(read_ahead(folder.path()).unwrap(), 70_300);
+        assert_eq!(read_ahead(folder.path()).unwrap(), 79_300);
     }
 }
