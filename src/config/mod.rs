@@ -104,7 +104,7 @@ pub struct ModelConfig {
 
     /// The same while more is asked of the model than it can do. Lower keeps the answers that are given fast under overload;
     /// too low, and a worker may find nothing to do between two requests
-    #[arg(long, env = "MARKETRANK_OVERLOAD_WAIT_MS", default_value_t = 20, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    #[arg(long, env = "MARKETRANK_OVERLOAD_WAIT_MS", default_value_t = 12, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub overload_wait_ms: u64,
 }
 

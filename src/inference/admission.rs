@@ -48,9 +48,9 @@ impl Door {
         Self { model, places, capacity, patience, pace, demand: Demand::new() }
     }
 
-    /// Lets a request with this many examples in, or refuses it at once, before it has cost anything.
+    /// Lets a request with this many examples, one at least, in, or refuses it at once, before it has cost anything.
     pub fn try_enter(&self, examples: usize) -> Result<Admission, InferenceError> {
-        let asked = self.demand.ask(self.pace.work(examples), Instant::now());
+        let asked = self.demand.ask(self.pace.work(examples.max(1)), Instant::now());
         let Patience { burst, overloaded } = self.patience;
         let longest = if asked > 1.0 { overloaded.min(burst) } else { burst };
         let expected = self.pace.work(self.inside());
