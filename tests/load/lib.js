@@ -32,6 +32,9 @@ function answered(response) {
   return response;
 }
 
+/** For loads that the server can carry: an answer that is no answer must not count as one. */
+export const served = (response) => check(response, { "served": ({ status }) => status === 200 });
+
 export const post = (route, body) =>
   answered(
     http.post(`${URL}${route}`, JSON.stringify(body), {

@@ -1,6 +1,6 @@
 // A steady rate of RATE requests a second for DURATION (10 minutes): the p99 must stay under P99_MS. KIND=photo|text
 
-import { categorisePhoto, categoriseText, openPhotos } from "./lib.js";
+import { categorisePhoto, categoriseText, openPhotos, served } from "./lib.js";
 
 const photos = openPhotos();
 
@@ -24,6 +24,5 @@ export const options = {
 };
 
 export default function () {
-  if (__ENV.KIND === "photo") categorisePhoto(photos);
-  else categoriseText();
+  served(__ENV.KIND === "photo" ? categorisePhoto(photos) : categoriseText());
 }

@@ -1,6 +1,6 @@
 // As many requests as a number of connections can carry, for `make bench`: KIND=photo|text, VUS, DURATION.
 
-import { categorisePhoto, categoriseText, openPhotos } from "./lib.js";
+import { categorisePhoto, categoriseText, openPhotos, served } from "./lib.js";
 
 const photos = openPhotos();
 
@@ -13,6 +13,5 @@ export const options = {
 };
 
 export default function () {
-  if (__ENV.KIND === "photo") categorisePhoto(photos);
-  else categoriseText();
+  served(__ENV.KIND === "photo" ? categorisePhoto(photos) : categoriseText());
 }
