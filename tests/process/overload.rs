@@ -45,28 +45,6 @@ fn what_does_not_fit_is_refused_at_once_and_the_rest_is_answered() {
 }
 
 #[test]
-fn sixteen_clients_that_wait_for_their_answers_are_all_served() {
-    let data = TempDir::new().unwrap();
-    let server = Server::start_with(data.path(), &["--cache-mb", "0"]);
-    let url = format!("http://{}/v1/predict-category", server.address);
-    let ask_in_turn = &|client: usize| {
-        let connection = Client::builder().no_proxy().build().unwrap();
-        (0..40)
-            .map(|turn| {
-                let listing = json!({"title": format!("Road bike {client} {turn}")});
-                connection.post(&url).json(&listing).send().unwrap().status().as_u16()
-            })
-            .filter(|status| *status != 200)
-            .count()
-    };
-    let not_served: usize = thread::scope(|scope| {
-        let clients: Vec<_> = (0..16).map(|client| scope.spawn(move || ask_in_turn(client))).collect();
-        clients.into_iter().map(|client| client.join().unwrap()).sum()
-    });
-    assert_eq!(not_served, 0, "of {}", 16 * 40);
-}
-
-#[test]
 fn whoever_would_wait_longer_than_allowed_is_refused() {
     let data = TempDir::new().unwrap();
     let server = Server::start_with(data.path(), &["--max-wait-ms", "1"]);
