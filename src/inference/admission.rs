@@ -29,8 +29,15 @@ pub(super) struct Door {
 pub struct Patience {
     /// While the model can do what is asked of it.
     pub burst: Duration,
-    /// While it cannot; never longer than `burst`.
-    pub overloaded: Duration,
+    /// While it cannot, where that is to be shorter.
+    pub overloaded: Option<Duration>,
+}
+
+impl Patience {
+    /// As long in a burst as at any other time.
+    pub fn always(wait: Duration) -> Self {
+        Self { burst: wait, overloaded: None }
+    }
 }
 
 /// A place among those that a model answers. Whoever holds it may take time to decode photos; it is given back when dropped.
@@ -50,16 +57,21 @@ impl Door {
 
     /// Lets a request with this many examples, one at least, in, or refuses it at once, before it has cost anything.
     pub fn try_enter(&self, examples: usize) -> Result<Admission, InferenceError> {
-        let asked = self.demand.ask(self.pace.work(examples.max(1)), Instant::now());
-        let Patience { burst, overloaded } = self.patience;
-        let longest = if asked > 1.0 { overloaded.min(burst) } else { burst };
         let expected = self.pace.work(self.inside());
         let refused = InferenceError::QueueFull { model: self.model, retry_after: expected };
-        if expected > longest {
+        if expected > self.longest_wait(examples) {
             return Err(refused);
         }
         let permits = self.permits(examples);
         Arc::clone(&self.places).try_acquire_many_owned(permits).map(Admission).map_err(|_| refused)
+    }
+
+    /// How long a request with this many examples may have to wait now.
+    fn longest_wait(&self, examples: usize) -> Duration {
+        let Patience { burst, overloaded } = self.patience;
+        let Some(overloaded) = overloaded else { return burst };
+        let asked = self.demand.ask(self.pace.work(examples.max(1)), Instant::now());
+        if asked > 1.0 { overloaded.min(burst) } else { burst }
     }
 
     /// Waits for a place, for work that no person waits for.
@@ -127,14 +139,9 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3_600);
 
-    /// As patient in a burst as in any other time.
-    fn always(wait: Duration) -> Patience {
-        Patience { burst: wait, overloaded: wait }
-    }
-
     #[test]
     fn no_more_are_let_in_than_there_are_places() {
-        let door = Door::new(Model::Image, 1, 3, always(LONG), Duration::ZERO);
+        let door = Door::new(Model::Image, 1, 3, Patience::always(LONG), Duration::ZERO);
         let two = door.try_enter(2).unwrap();
         assert!(matches!(door.try_enter(2), Err(InferenceError::QueueFull { .. })));
         let _one = door.try_enter(1).unwrap();
@@ -145,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_request_larger_than_the_room_enters_when_it_is_empty() {
-        let door = Door::new(Model::Image, 1, 4, always(LONG), Duration::ZERO);
+        let door = Door::new(Model::Image, 1, 4, Patience::always(LONG), Duration::ZERO);
         door.try_enter(8).unwrap();
         let _one = door.try_enter(1).unwrap();
         assert!(door.try_enter(8).is_err());
@@ -153,7 +160,8 @@ mod tests {
 
     #[test]
     fn whoever_would_wait_too_long_is_told_how_long() {
-        let door = Door::new(Model::Text, 2, 100, always(Duration::from_millis(200)), Duration::ZERO);
+        let door =
+            Door::new(Model::Text, 2, 100, Patience::always(Duration::from_millis(200)), Duration::ZERO);
         door.pace().ran(4, Duration::from_millis(400));
         // Behind four examples of 100 ms each with two workers: 200 ms.
         let _four = door.try_enter(4).unwrap();
@@ -166,8 +174,13 @@ mod tests {
 
     #[test]
     fn a_batch_that_was_held_up_turns_nobody_away_who_was_let_in_before() {
-        let door =
-            Door::new(Model::Image, 1, 100, always(Duration::from_millis(250)), Duration::from_millis(10));
+        let door = Door::new(
+            Model::Image,
+            1,
+            100,
+            Patience::always(Duration::from_millis(250)),
+            Duration::from_millis(10),
+        );
         door.pace().ran(1, Duration::from_secs(3));
         // 7/8 of 10 ms and 1/8 of 40 are 13.75 ms, behind sixteen 220 ms.
         let _sixteen = door.try_enter(16).unwrap();
@@ -176,8 +189,13 @@ mod tests {
 
     #[test]
     fn a_model_that_stays_slow_is_found_to_be() {
-        let door =
-            Door::new(Model::Image, 1, 100, always(Duration::from_millis(250)), Duration::from_millis(10));
+        let door = Door::new(
+            Model::Image,
+            1,
+            100,
+            Patience::always(Duration::from_millis(250)),
+            Duration::from_millis(10),
+        );
         let _one = door.try_enter(1).unwrap();
         let turned_away = (1..=40).find(|_| {
             door.pace().ran(1, Duration::from_secs(3));
@@ -190,7 +208,8 @@ mod tests {
     #[test]
     fn a_burst_may_wait_longer_than_requests_do_while_more_comes_than_can_be_done() {
         let each = Duration::from_millis(10);
-        let patience = Patience { burst: Duration::from_millis(100), overloaded: Duration::from_millis(20) };
+        let patience =
+            Patience { burst: Duration::from_millis(100), overloaded: Some(Duration::from_millis(20)) };
         let door = Door::new(Model::Image, 1, 1_000, patience, each);
         let mut let_in: Vec<Admission> = (0..40).map_while(|_| door.try_enter(1).ok()).collect();
         // Behind ten of 10 ms each: 100 ms.
@@ -205,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn patient_work_waits_for_a_place_until_its_deadline() {
-        let door = Door::new(Model::Image, 1, 1, always(LONG), Duration::ZERO);
+        let door = Door::new(Model::Image, 1, 1, Patience::always(LONG), Duration::ZERO);
         let first = door.try_enter(1).unwrap();
         let soon = Instant::now() + Duration::from_millis(20);
         assert_eq!(door.enter(1, soon).await.unwrap_err(), InferenceError::DeadlineExceeded);

@@ -21,7 +21,7 @@ impl Demand {
         Self(Mutex::new(Asked { seconds: 0.0, at: Instant::now() }))
     }
 
-    /// Adds this much work and gives the work asked for in each second lately, in seconds: above 1, more than one worker can do.
+    /// Adds this much work and gives the work asked for in each second lately, in seconds: above 1, more than can be done.
     pub fn ask(&self, work: Duration, now: Instant) -> f64 {
         let mut asked = self.0.lock();
         let passed = now.saturating_duration_since(asked.at).as_secs_f64();

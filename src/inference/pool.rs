@@ -193,7 +193,7 @@ mod tests {
 
     fn pool(workers: usize, max_batch: usize, batch_wait: Duration) -> Pool {
         let alone = Duration::ZERO;
-        let patience = Patience { burst: SOON, overloaded: SOON };
+        let patience = Patience::always(SOON);
         let options = PoolOptions { max_batch, batch_wait, capacity: 1_000, patience, alone };
         Pool::start(Model::Text, vec![echo; workers], options).unwrap()
     }

@@ -68,7 +68,7 @@ pub fn open_models(models: &Path, runtime: &Runtime, precision: PrecisionChoice)
         batch_sizes: BatchSizes::suited_to(runtime.on_cuda()),
         batch_wait: Duration::ZERO,
         queue: IN_FLIGHT * MAX_PHOTOS,
-        patience: Patience { burst: PATIENCE, overloaded: PATIENCE },
+        patience: Patience::always(PATIENCE),
     };
     Ok(Arc::new(Inference::start(&artefacts, runtime, options)?))
 }
