@@ -10,6 +10,7 @@ mod readahead;
 mod reads;
 
 use std::{
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::Duration,
@@ -54,7 +55,6 @@ impl Engine {
             backlog: Backlog::default(),
         };
         *engine.shard.write() = Some(engine.load()?);
-        readahead::begin(folder);
         for (field, schema) in filter::indexed() {
             let index = CreateIndex {
                 field_name: filter::path(field),
@@ -67,7 +67,9 @@ impl Engine {
 
     fn load(&self) -> Result<EdgeShard, CatalogueError> {
         log::drop_closed(&self.folder).map_err(failed)?;
-        EdgeShard::load(&self.folder, Some(self.config.clone())).map_err(failed)
+        let shard = EdgeShard::load(&self.folder, Some(self.config.clone())).map_err(failed)?;
+        readahead::begin(&self.folder, HashSet::new());
+        Ok(shard)
     }
 
     fn shard(&self) -> Result<MappedRwLockReadGuard<'_, EdgeShard>, CatalogueError> {
@@ -108,8 +110,9 @@ impl Engine {
     pub fn optimise(&self, _upkeep: &Upkeep<'_>) -> Result<(), CatalogueError> {
         let shard = self.shard()?;
         self.backlog.begin(shard.info().points_count);
+        let known = readahead::segments(&self.folder);
         if shard.optimize().map_err(failed)? {
-            readahead::begin(&self.folder);
+            readahead::begin(&self.folder, known);
             memory::give_back();
         }
         Ok(())

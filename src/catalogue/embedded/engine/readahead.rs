@@ -1,6 +1,8 @@
 //! Files that every query reads are brought into the system's cache before the first one asks.
 
 use std::{
+    collections::HashSet,
+    ffi::OsString,
     fs::{self, File},
     io,
     path::Path,
@@ -13,27 +15,37 @@ use tracing::{debug, warn};
 /// filters look at, and the exact embeddings of what the graph found.
 const READ_BY_EVERY_QUERY: [&str; 3] = ["vector_index-lexical", "payload_index", "vector_storage-semantic"];
 
-/// Reads them once, in the background. The system keeps them as long as it has memory to spare. The engine has it forget the exact
-/// embeddings of every segment that it opens.
-pub fn begin(engine: &Path) {
+/// The names of the segments that are there; none where they cannot be told.
+pub fn segments(engine: &Path) -> HashSet<OsString> {
+    let entries = fs::read_dir(engine.join("segments")).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect()
+}
+
+/// Reads the files of all segments but those that are `known`, in the background. The system keeps them as long as it has memory to
+/// spare. The engine has it forget the exact embeddings of every segment that it opens.
+pub fn begin(engine: &Path, known: HashSet<OsString>) {
     let segments = engine.join("segments");
-    let reader =
-        thread::Builder::new().name("readahead".to_owned()).spawn(move || match read_ahead(&segments) {
+    let reader = thread::Builder::new().name("readahead".to_owned()).spawn(move || {
+        match read_ahead(&segments, &known) {
             Ok(bytes) => debug!(bytes, "read ahead"),
             // A segment may be merged into another meanwhile. What is missing is read when a query asks for it.
             Err(error) => debug!(%error, "read ahead, in part"),
-        });
+        }
+    });
     if let Err(error) = reader {
         warn!(%error, "cannot read ahead: the first queries will wait for the disk");
     }
 }
 
 /// Bytes that were read.
-fn read_ahead(segments: &Path) -> io::Result<u64> {
+fn read_ahead(segments: &Path, known: &HashSet<OsString>) -> io::Result<u64> {
     let mut bytes = 0;
     for segment in fs::read_dir(segments)? {
-        let segment = segment?.path();
-        for part in READ_BY_EVERY_QUERY.map(|part| segment.join(part)) {
+        let segment = segment?;
+        if known.contains(&segment.file_name()) {
+            continue;
+        }
+        for part in READ_BY_EVERY_QUERY.map(|part| segment.path().join(part)) {
             if part.try_exists()? {
                 bytes += read_all(&part)?;
             }
@@ -68,6 +80,8 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, vec![7; bytes]).unwrap();
         }
-        assert_eq!(read_ahead(folder.path()).unwrap(), 79_300);
+        assert_eq!(read_ahead(folder.path(), &HashSet::new()).unwrap(), 79_300);
+        let known = HashSet::from(["1b4e".into()]);
+        assert_eq!(read_ahead(folder.path(), &known).unwrap(), 0);
     }
 }
