@@ -54,11 +54,12 @@ impl Wanted {
         let mut filter = request.filter.clone();
         filter.excluded.extend(liked.as_ref().map(|liked| liked.product.id.clone()));
         let plan = Plan::new(&request.query, liked.as_ref(), disliked.as_ref())?;
-        let not_words = not_words(&plan);
+        let wanted = Terms::of_query(plan.words.as_deref().unwrap_or_default());
+        let not_words = not_words(&plan, &wanted);
         let asked = Asked {
             has_query: plan.meaning.is_some(),
             words_share: plan.words_share,
-            words: plan.words.as_deref().map_or(0, |words| Terms::of_query(words).hashes.len()),
+            words: wanted.hashes.len(),
             not_words: not_words.as_ref().map_or(0, |words| words.hashes.len()),
             boost: request.boost,
             now: request.now,
@@ -122,8 +123,7 @@ async fn spelled(index: &dyn Index, words: Option<&str>) -> Result<Option<Terms>
 }
 
 /// A word that is wanted and not wanted is wanted: "bike, not a bike for children".
-fn not_words(plan: &Plan) -> Option<Terms> {
-    let wanted = Terms::of_query(plan.words.as_deref().unwrap_or_default());
+fn not_words(plan: &Plan, wanted: &Terms) -> Option<Terms> {
     let terms = Terms::of_query(plan.not_words.as_deref()?).hashes;
     Some(terms.into_iter().filter(|term| !wanted.hashes.contains(term)).collect())
 }
