@@ -1,6 +1,7 @@
 //! What ranking costs at a size: `make bench-ranking`.
 //!
-//! Listings are made up: the embeddings of the sample listings mixed at random, and titles and descriptions of their words. The catalogue is built through the same calls as by the server, left to settle, and then asked by one client
+//! Listings are made up: the embeddings of the sample listings mixed at random, and titles and descriptions of their words. The
+//! catalogue is built through the same calls as by the server, left to settle, and then asked by one client
 //! while another goes on writing.
 
 mod listings;

@@ -60,7 +60,8 @@ pub async fn ensure(
     Ok(())
 }
 
-/// As the embedded engine keeps them, and with the same graph: exact embeddings, which are float16, on disk, int8 copies in memory.
+/// As the embedded engine keeps them, and with the same graph: exact embeddings, which are float16, on disk, int8 copies in
+/// memory.
 fn layout(name: &str, embedding_width: usize, options: &ClusterOptions) -> CreateCollectionBuilder {
     let mut vectors = VectorsConfigBuilder::default();
     let int8 = ScalarQuantizationBuilder::default().quantile(0.995).always_ram(true);
