@@ -38,12 +38,17 @@ pub(super) struct Queue {
 
 struct Waiting {
     jobs: VecDeque<Job>,
+    /// Workers that have nothing to do.
+    idle: usize,
     open: bool,
 }
 
 impl Queue {
     pub fn new() -> Self {
-        Self { waiting: Mutex::new(Waiting { jobs: VecDeque::new(), open: true }), changed: Condvar::new() }
+        Self {
+            waiting: Mutex::new(Waiting { jobs: VecDeque::new(), idle: 0, open: true }),
+            changed: Condvar::new(),
+        }
     }
 
     pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
@@ -58,8 +63,9 @@ impl Queue {
     }
 
     /// Waits for a job and takes up to `most` at once: the oldest, and those whose texts are nearest to it in length, since a
-    /// batch costs what its longest text costs. What nobody waits for any more is dropped. `fill` is how long a batch that is not full
-    /// may wait for more. None once the queue is closed and empty.
+    /// batch costs what its longest text costs. Idle workers get their share of what waits: on a CPU a batch takes about as long as
+    /// its examples one after the other. What nobody waits for any more is dropped. `fill` is how long a batch that is not full may wait
+    /// for more; where there is such a time, batches are to be full, and are not shared. None once the queue is closed and empty.
     pub fn take(&self, most: usize, fill: Duration) -> Option<Vec<Job>> {
         let mut waiting = self.waiting.lock();
         loop {
@@ -69,7 +75,9 @@ impl Queue {
                 if !waiting.open {
                     return None;
                 }
+                waiting.idle += 1;
                 self.changed.wait(&mut waiting);
+                waiting.idle -= 1;
                 continue;
             };
             let full_at = oldest.queued + fill;
@@ -78,7 +86,9 @@ impl Queue {
             }
             self.changed.wait_until(&mut waiting, full_at);
         }
-        let batch = waiting.take(most);
+        let sharers = if fill.is_zero() { waiting.idle + 1 } else { 1 };
+        let share = waiting.jobs.len().div_ceil(sharers);
+        let batch = waiting.take(most.min(share));
         if !waiting.jobs.is_empty() {
             // One call wakes one worker, and several jobs may have come with it.
             self.changed.notify_one();
@@ -158,6 +168,22 @@ mod tests {
             let batch = scope.spawn(|| queue.take(2, SOON));
             queue.push([second]);
             assert_eq!(batch.join().unwrap().unwrap().len(), 2);
+        });
+    }
+
+    #[test]
+    fn what_waits_is_shared_with_an_idle_worker() {
+        let queue = Queue::new();
+        thread::scope(|scope| {
+            let idle = scope.spawn(|| queue.take(8, Duration::ZERO));
+            while queue.waiting.lock().idle == 0 {
+                thread::yield_now();
+            }
+            // Not by `push`, which would wake the idle one first.
+            let (jobs, _answers): (Vec<_>, Vec<_>) = [10; 6].map(job).into_iter().unzip();
+            queue.waiting.lock().jobs.extend(jobs);
+            assert_eq!(queue.take(8, Duration::ZERO).unwrap().len(), 3);
+            assert_eq!(idle.join().unwrap().unwrap().len(), 3);
         });
     }
 
