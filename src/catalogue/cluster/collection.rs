@@ -2,8 +2,9 @@
 
 use qdrant_client::qdrant::{
     CollectionInfo, CreateCollectionBuilder, CreateFieldIndexCollectionBuilder, Datatype, Distance,
-    FieldType, HnswConfigDiffBuilder, Modifier, ScalarQuantizationBuilder, SparseVectorParamsBuilder,
-    SparseVectorsConfigBuilder, VectorParamsBuilder, VectorsConfigBuilder, vectors_config,
+    FieldType, HnswConfigDiffBuilder, Modifier, ScalarQuantizationBuilder, SparseIndexConfigBuilder,
+    SparseVectorParamsBuilder, SparseVectorsConfigBuilder, VectorParamsBuilder, VectorsConfigBuilder,
+    vectors_config,
 };
 
 use super::{
@@ -14,7 +15,7 @@ use super::{
 use crate::catalogue::{
     CatalogueError,
     engine_names::{LEXICAL, SEMANTIC},
-    thoroughness::{EF_CONSTRUCT, LINKS},
+    thoroughness::{EF_CONSTRUCT, LINKS, LOOK_UP_WORDS_BELOW, SCAN_BELOW_KB},
 };
 
 /// Embeddings of different models cannot be compared, so they never lie in one collection: a server with new models has
@@ -72,9 +73,16 @@ fn layout(name: &str, embedding_width: usize, options: &ClusterOptions) -> Creat
             .on_disk(true)
             .quantization_config(int8),
     );
-    let graph = HnswConfigDiffBuilder::default().m(LINKS as u64).ef_construct(EF_CONSTRUCT as u64);
+    let graph = HnswConfigDiffBuilder::default()
+        .m(LINKS as u64)
+        .ef_construct(EF_CONSTRUCT as u64)
+        .full_scan_threshold(SCAN_BELOW_KB as u64);
+    let words = SparseIndexConfigBuilder::default().full_scan_threshold(LOOK_UP_WORDS_BELOW as u64);
     let mut sparse = SparseVectorsConfigBuilder::default();
-    sparse.add_named_vector_params(LEXICAL, SparseVectorParamsBuilder::default().modifier(Modifier::Idf));
+    sparse.add_named_vector_params(
+        LEXICAL,
+        SparseVectorParamsBuilder::default().modifier(Modifier::Idf).index(words),
+    );
     CreateCollectionBuilder::new(name)
         .vectors_config(vectors)
         .hnsw_config(graph)

@@ -7,16 +7,12 @@ use qdrant_edge::{
 
 use crate::catalogue::{
     engine_names::{LEXICAL, SEMANTIC},
-    thoroughness::{EF_CONSTRUCT, LINKS},
+    thoroughness::{EF_CONSTRUCT, LINKS, LOOK_UP_WORDS_BELOW, SCAN_BELOW_KB},
 };
 
 /// Embeddings of a segment above which the engine builds a graph (HNSW, Malkov & Yashunin 2016), in kB of float16:
 /// 10,000 listings of width 509. Below it a scan answers in milliseconds and is exact.
 const GRAPH_ABOVE_KB: usize = 10_000;
-/// Filters that keep fewer embeddings than this, in kB, are scanned even where there is a graph: 37,000 listings of width 509,
-/// whose int8 copies are read in a few milliseconds. Of a million a filter then keeps 4 % at least where the graph is followed,
-/// and a point has neighbours that pass.
-const SCAN_BELOW_KB: usize = 37_500;
 /// No links of their own for the points of one category, price or place: they are built anew in every merge, and filters that
 /// keep few are scanned.
 const LINKS_WITHIN_A_FILTER: usize = 0;
@@ -43,7 +39,11 @@ pub fn with_width(embedding_width: usize) -> EdgeConfig {
         .on_disk(true)
         .quantization_config(int8.into())
         .build();
-    let lexical = EdgeSparseVectorParams::builder().on_disk(true).modifier(Modifier::Idf).build();
+    let lexical = EdgeSparseVectorParams::builder()
+        .on_disk(true)
+        .modifier(Modifier::Idf)
+        .full_scan_threshold(LOOK_UP_WORDS_BELOW)
+        .build();
     let graph = HnswIndexConfig {
         m: LINKS,
         ef_construct: EF_CONSTRUCT,
