@@ -100,11 +100,40 @@ pub fn expected_calibration_error(scored: &[Scored]) -> f64 {
     gaps.sum::<f64>() / scored.len().max(1) as f64
 }
 
+/// The [`expected_calibration_error`] that confidences like these have on average where each is exactly right: a bin's few
+/// examples are seldom right as often as they claim together. Smaller errors on as many examples say nothing.
+pub fn calibration_error_by_chance(scored: &[Scored]) -> f64 {
+    let mut bins: [Vec<f64>; BINS] = Default::default();
+    for example in scored {
+        bins[bin_of(example)].push(f64::from(example.confidence()));
+    }
+    bins.iter().map(|confidences| mean_gap(confidences)).sum::<f64>() / scored.len().max(1) as f64
+}
+
+/// How far the number of right answers is from the sum of these confidences on average, where each is the probability of its
+/// answer's being right: the number has a Poisson binomial distribution.
+fn mean_gap(confidences: &[f64]) -> f64 {
+    let mut probability_of = vec![1.0];
+    for confidence in confidences {
+        probability_of.push(0.0);
+        for right in (0..probability_of.len()).rev() {
+            let one_less = right.checked_sub(1).map_or(0.0, |less| probability_of[less]);
+            probability_of[right] = probability_of[right] * (1.0 - confidence) + one_less * confidence;
+        }
+    }
+    let claimed: f64 = confidences.iter().sum();
+    probability_of.iter().enumerate().map(|(right, p)| p * (right as f64 - claimed).abs()).sum()
+}
+
+fn bin_of(example: &Scored) -> usize {
+    ((example.confidence() * BINS as f32) as usize).min(BINS - 1)
+}
+
 /// The examples by their confidence, lowest bin first.
 pub fn reliability(scored: &[Scored]) -> [Bin; BINS] {
     let mut bins = [Bin::default(); BINS];
     for example in scored {
-        let bin = &mut bins[((example.confidence() * BINS as f32) as usize).min(BINS - 1)];
+        let bin = &mut bins[bin_of(example)];
         bin.examples += 1;
         bin.right += usize::from(example.is_right());
         bin.claimed += f64::from(example.confidence());
@@ -175,6 +204,19 @@ mod tests {
         let examples =
             [scored(&[0.9, 0.1], 0), scored(&[0.9, 0.1], 0), scored(&[0.9, 0.1], 1), scored(&[0.9, 0.1], 1)];
         assert!((expected_calibration_error(&examples) - 0.4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_calibration_error_by_chance_is_the_mean_over_all_outcomes() {
+        // One bin of two: right are both (0.81), one (0.18) or none (0.01), and 1.8 are claimed.
+        let two = [scored(&[0.9, 0.1], 0), scored(&[0.9, 0.1], 1)];
+        let gap = 0.81 * 0.2 + 0.18 * 0.8 + 0.01 * 1.8;
+        assert!((calibration_error_by_chance(&two) - gap / 2.0).abs() < 1e-6);
+        // Two bins of one: 0.9 is right in 9 of 10 cases, 0.6 in 6.
+        let apart = [scored(&[0.9, 0.1], 0), scored(&[0.6, 0.4], 0)];
+        let gaps = 2.0 * 0.9 * 0.1 + 2.0 * 0.6 * 0.4;
+        assert!((calibration_error_by_chance(&apart) - gaps / 2.0).abs() < 1e-6);
+        assert_eq!(calibration_error_by_chance(&[]), 0.0);
     }
 
     #[test]

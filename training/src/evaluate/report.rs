@@ -13,6 +13,7 @@ use marketrank::{
 use super::{
     answers::open_models,
     measured::{Measured, measure_models},
+    metrics::calibration_error_by_chance,
     page::{Contents, ReportFolder},
     ranking::{self, shop::Shop},
     space::{self, Found, SpaceTable},
@@ -195,21 +196,22 @@ impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| model | precision | examples | top-1 | top-3 | macro F1 | ECE | subcategory top-1 | top-1 of whole listings | \
+            "| model | precision | examples | top-1 | top-3 | macro F1 | ECE | of it by chance | subcategory top-1 | top-1 of whole listings | \
              80 % price band holds | median error of log price |"
         )?;
-        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
+        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
         for measured in &self.models {
             let Metrics { top1, top3, macro_f1, ece } = measured.metrics;
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {macro_f1:.3} | {ece:.3} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {macro_f1:.3} | {ece:.3} | {:.3} | {} | {} | {} | {} |",
                 measured.model.name(),
                 measured.precision.name(),
                 measured.examples(),
                 percent(top1),
                 percent(top3),
+                calibration_error_by_chance(&measured.scored),
                 percent(measured.subcategory_top1),
                 percent(measured.listing_top1),
                 measured.price.map_or("-".into(), |price| percent(price.coverage)),
