@@ -102,11 +102,10 @@ pub struct ModelConfig {
     #[arg(long, env = "MARKETRANK_MAX_WAIT_MS", default_value_t = 250, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub max_wait_ms: u64,
 
-    /// The same while more is asked of the model than it can do [default: as --max-wait-ms]. Lower (12) keeps the answers that are
-    /// given fast under overload, but only for clients that heed Retry-After: those that ask again at once are more demand, and then
-    /// even 16 connections are mostly turned away
-    #[arg(long, env = "MARKETRANK_OVERLOAD_WAIT_MS", value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
-    pub overload_wait_ms: Option<u64>,
+    /// The same while more is asked of the model than it can do: what is answered then is answered fast. As high as --max-wait-ms:
+    /// no difference is made
+    #[arg(long, env = "MARKETRANK_OVERLOAD_WAIT_MS", default_value_t = 12, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    pub overload_wait_ms: u64,
 }
 
 /// Where listings are kept.
@@ -206,7 +205,8 @@ impl ModelConfig {
             queue: self.queue as usize,
             patience: Patience {
                 burst: Duration::from_millis(self.max_wait_ms),
-                overloaded: self.overload_wait_ms.map(Duration::from_millis),
+                overloaded: (self.overload_wait_ms < self.max_wait_ms)
+                    .then(|| Duration::from_millis(self.overload_wait_ms)),
             },
         }
     }

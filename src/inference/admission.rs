@@ -59,19 +59,25 @@ impl Door {
     pub fn try_enter(&self, examples: usize) -> Result<Admission, InferenceError> {
         let expected = self.pace.work(self.inside());
         let refused = InferenceError::QueueFull { model: self.model, retry_after: expected };
-        if expected > self.longest_wait(examples) {
+        if self.is_too_long(expected, examples) {
             return Err(refused);
         }
         let permits = self.permits(examples);
         Arc::clone(&self.places).try_acquire_many_owned(permits).map(Admission).map_err(|_| refused)
     }
 
-    /// How long a request with this many examples may have to wait now.
-    fn longest_wait(&self, examples: usize) -> Duration {
+    /// Whether a request with this many examples may not have to wait for so long now.
+    fn is_too_long(&self, expected: Duration, examples: usize) -> bool {
         let Patience { burst, overloaded } = self.patience;
-        let Some(overloaded) = overloaded else { return burst };
-        let asked = self.demand.ask(self.pace.work(examples.max(1)), Instant::now());
-        if asked > 1.0 { overloaded.min(burst) } else { burst }
+        let in_a_burst = expected > burst;
+        let Some(overloaded) = overloaded else { return in_a_burst };
+        let is_overloaded = self.demand.is_too_much(self.pace.work(examples.max(1)), Instant::now());
+        in_a_burst || is_overloaded && expected > overloaded && self.inside() >= self.keeps_busy()
+    }
+
+    /// Examples that keep all workers busy: one in each, and one that waits to be next.
+    fn keeps_busy(&self) -> usize {
+        2 * self.pace.workers as usize
     }
 
     /// Waits for a place, for work that no person waits for.
@@ -205,19 +211,35 @@ mod tests {
         assert_eq!(turned_away, Some(11));
     }
 
-    #[test]
-    fn a_burst_may_wait_longer_than_requests_do_while_more_comes_than_can_be_done() {
-        let each = Duration::from_millis(10);
+    /// One worker, 10 ms for each; more was asked of it than it can do.
+    fn overloaded() -> (Door, Vec<Admission>) {
         let patience =
             Patience { burst: Duration::from_millis(100), overloaded: Some(Duration::from_millis(20)) };
-        let door = Door::new(Model::Image, 1, 1_000, patience, each);
-        let mut let_in: Vec<Admission> = (0..40).map_while(|_| door.try_enter(1).ok()).collect();
+        let door = Door::new(Model::Image, 1, 1_000, patience, Duration::from_millis(10));
+        let let_in: Vec<Admission> = (0..40).map_while(|_| door.try_enter(1).ok()).collect();
+        (door, let_in)
+    }
+
+    #[test]
+    fn a_burst_may_wait_longer_than_requests_do_while_more_comes_than_can_be_done() {
+        let (door, mut let_in) = overloaded();
         // Behind ten of 10 ms each: 100 ms.
         assert_eq!(let_in.len(), 11);
         // More than half a second's work was asked for in no time, and refused.
         (0..100).for_each(|_| drop(door.try_enter(1)));
         let_in.truncate(3);
         assert!(door.try_enter(1).is_err(), "three are inside, 30 ms ahead");
+        let_in.pop();
+        door.try_enter(1).unwrap();
+    }
+
+    #[test]
+    fn no_worker_is_idle_for_an_overload_however_slow_it_is() {
+        let (door, mut let_in) = overloaded();
+        (0..100).for_each(|_| drop(door.try_enter(1)));
+        (0..40).for_each(|_| door.pace().ran(1, Duration::from_millis(50)));
+        let_in.truncate(2);
+        assert!(door.try_enter(1).is_err(), "one runs, one is next");
         let_in.pop();
         door.try_enter(1).unwrap();
     }
