@@ -97,7 +97,8 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          and the server's own preprocessing. Again with `make evaluate DATA=<folder of the listings>`.\n\n\
          {table}\n\
          The image model is asked about each photo alone, the combined one about a listing's text and all its photos, \
-         averaged.\n\n\
+         averaged. ECE by chance is what confidences like these would have on average if each were exactly right: an \
+         error of that size says nothing against them.\n\n\
          ## How they err\n\n\
          Each model on the test split, in the precision that a server without a GPU takes. Confusion: a row is what the \
          seller filed the listing under, a column what the model answers. Confidence: bars on the diagonal say what they \

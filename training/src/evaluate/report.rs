@@ -196,7 +196,7 @@ impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| model | precision | examples | top-1 | top-3 | macro F1 | ECE | of it by chance | subcategory top-1 | top-1 of whole listings | \
+            "| model | precision | examples | top-1 | top-3 | macro F1 | ECE | ECE by chance | subcategory top-1 | top-1 of whole listings | \
              80 % price band holds | median error of log price |"
         )?;
         writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
