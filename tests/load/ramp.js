@@ -1,7 +1,7 @@
 // A rate that rises to PEAK requests a second, past what the server can give: what is served stays fast, the rest is
 // turned away with 429, nothing fails. KIND=photo|text
 //
-// served_ms is all that was served, held_ms what was served while the rate stayed at its peak.
+// served_ms is all that was served, held_ms what was served while the rate stayed at its peak. RISE is in seconds (60s).
 
 import exec from "k6/execution";
 import { Trend } from "k6/metrics";
