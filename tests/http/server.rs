@@ -48,8 +48,17 @@ pub fn repository(path: &str) -> PathBuf {
 fn config(flags: &[&str]) -> ServeConfig {
     let models = repository("models").display().to_string();
     let library = repository(".cache/onnxruntime/libonnxruntime.so").display().to_string();
-    let fixed =
-        ["serve", "--models", &models, "--onnxruntime", &library, "--threads", "1", "--max-wait-ms", "60000"];
+    let fixed = [
+        "serve",
+        "--models",
+        &models,
+        "--onnxruntime",
+        &library,
+        "--threads",
+        "1",
+        "--max-wait-ms=60000",
+        "--overload-wait-ms=60000",
+    ];
     Cli::parse_from(fixed.iter().chain(flags)).config
 }
 

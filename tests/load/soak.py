@@ -215,7 +215,7 @@ def main():
     problems = []
     with tempfile.TemporaryDirectory() as folder, stalling_photos() as photo_url:
         models = linked_models(Path(folder))
-        flags = ["--models", models, "--fetch-private", "--timeout-ms", "5000", "--max-wait-ms", "2000"]
+        flags = ["--models", models, "--fetch-private", "--timeout-ms", "5000", "--max-wait-ms", "2000", "--overload-wait-ms", "2000"]
         with marketrank(*flags, port=PORT, cache_mb=8) as server:
             faults = Faults(server, models, photo_url).all()
             seconds = len(faults) * PAUSE

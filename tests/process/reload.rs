@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::program::{Server, change_manifest, eventually, linked_models, replace, variants};
 
 /// No answer is remembered, so that every one is the models' own.
-const NO_CACHE: [&str; 4] = ["--cache-mb", "0", "--max-wait-ms", "60000"];
+const NO_CACHE: [&str; 4] = ["--cache-mb", "0", "--max-wait-ms=60000", "--overload-wait-ms=60000"];
 
 struct Shop {
     models: TempDir,

@@ -67,7 +67,14 @@ fn readiness_is_refused_before_connections_are() {
 fn a_restart_under_load_fails_no_request_but_those_refused_at_the_door() {
     const CLIENTS: usize = 4;
     let data = TempDir::new().unwrap();
-    let patient = ["--timeout-ms", "120000", "--shutdown-grace", "120", "--max-wait-ms", "60000"];
+    let patient = [
+        "--timeout-ms",
+        "120000",
+        "--shutdown-grace",
+        "120",
+        "--max-wait-ms=60000",
+        "--overload-wait-ms=60000",
+    ];
     let server = Server::start_with(data.path(), &patient);
     let (address, done, answered) = (server.address, AtomicBool::new(false), AtomicUsize::new(0));
     let url = format!("http://{address}/v1/predict-category");
