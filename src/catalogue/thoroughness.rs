@@ -4,6 +4,9 @@
 /// from where it lies on disk.
 const SPARE: usize = 100;
 
+/// Share of a dimension's values that the 8 bits are spread over; the few beyond are clipped.
+pub const QUANTILE: f32 = 0.995;
+
 /// Links of a point in the graph; twice as many in the lowest layer. With 16 instead, the same search of 100,000 listings
 /// misses twice as many of the nearest, and the graph is built no sooner.
 pub const LINKS: usize = 32;

@@ -205,8 +205,7 @@ impl ModelConfig {
             queue: self.queue as usize,
             patience: Patience {
                 burst: Duration::from_millis(self.max_wait_ms),
-                overloaded: (self.overload_wait_ms < self.max_wait_ms)
-                    .then(|| Duration::from_millis(self.overload_wait_ms)),
+                overloaded: Duration::from_millis(self.overload_wait_ms),
             },
         }
     }

@@ -29,14 +29,14 @@ pub(super) struct Door {
 pub struct Patience {
     /// While the model can do what is asked of it.
     pub burst: Duration,
-    /// While it cannot, where that is to be shorter.
-    pub overloaded: Option<Duration>,
+    /// While it cannot; one that is not shorter makes no difference.
+    pub overloaded: Duration,
 }
 
 impl Patience {
     /// As long in a burst as at any other time.
     pub fn always(wait: Duration) -> Self {
-        Self { burst: wait, overloaded: None }
+        Self { burst: wait, overloaded: wait }
     }
 }
 
@@ -69,10 +69,8 @@ impl Door {
     /// Whether a request with this many examples may not have to wait for so long now.
     fn is_too_long(&self, expected: Duration, examples: usize) -> bool {
         let Patience { burst, overloaded } = self.patience;
-        let in_a_burst = expected > burst;
-        let Some(overloaded) = overloaded else { return in_a_burst };
         let is_overloaded = self.demand.is_too_much(self.pace.work(examples.max(1)), Instant::now());
-        in_a_burst || is_overloaded && expected > overloaded && self.inside() >= self.keeps_busy()
+        expected > burst || is_overloaded && expected > overloaded && self.inside() >= self.keeps_busy()
     }
 
     /// Examples that keep all workers busy: one in each, and one that waits to be next.
@@ -213,8 +211,7 @@ mod tests {
 
     /// One worker, 10 ms for each; more was asked of it than it can do.
     fn overloaded() -> (Door, Vec<Admission>) {
-        let patience =
-            Patience { burst: Duration::from_millis(100), overloaded: Some(Duration::from_millis(20)) };
+        let patience = Patience { burst: Duration::from_millis(100), overloaded: Duration::from_millis(20) };
         let door = Door::new(Model::Image, 1, 1_000, patience, Duration::from_millis(10));
         let let_in: Vec<Admission> = (0..40).map_while(|_| door.try_enter(1).ok()).collect();
         (door, let_in)

@@ -25,6 +25,7 @@ pub(super) struct Demand(Mutex<Asked>);
 struct Asked {
     seconds: f64,
     at: Instant,
+    /// While more is asked for than can be done.
     too_much_since: Option<Instant>,
 }
 

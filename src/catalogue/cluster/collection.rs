@@ -15,7 +15,7 @@ use super::{
 use crate::catalogue::{
     CatalogueError,
     engine_names::{LEXICAL, SEMANTIC},
-    thoroughness::{EF_CONSTRUCT, LINKS, LOOK_UP_WORDS_BELOW, SCAN_BELOW_KB},
+    thoroughness::{EF_CONSTRUCT, LINKS, LOOK_UP_WORDS_BELOW, QUANTILE, SCAN_BELOW_KB},
 };
 
 /// Embeddings of different models cannot be compared, so they never lie in one collection: a server with new models has
@@ -65,7 +65,7 @@ pub async fn ensure(
 /// memory.
 fn layout(name: &str, embedding_width: usize, options: &ClusterOptions) -> CreateCollectionBuilder {
     let mut vectors = VectorsConfigBuilder::default();
-    let int8 = ScalarQuantizationBuilder::default().quantile(0.995).always_ram(true);
+    let int8 = ScalarQuantizationBuilder::default().quantile(QUANTILE).always_ram(true);
     vectors.add_named_vector_params(
         SEMANTIC,
         VectorParamsBuilder::new(embedding_width as u64, Distance::Dot)

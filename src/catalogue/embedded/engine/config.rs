@@ -7,7 +7,7 @@ use qdrant_edge::{
 
 use crate::catalogue::{
     engine_names::{LEXICAL, SEMANTIC},
-    thoroughness::{EF_CONSTRUCT, LINKS, LOOK_UP_WORDS_BELOW, SCAN_BELOW_KB},
+    thoroughness::{EF_CONSTRUCT, LINKS, LOOK_UP_WORDS_BELOW, QUANTILE, SCAN_BELOW_KB},
 };
 
 /// Embeddings of a segment above which the engine builds a graph (HNSW, Malkov & Yashunin 2016), in kB of float16:
@@ -16,8 +16,6 @@ const GRAPH_ABOVE_KB: usize = 10_000;
 /// No links of their own for the points of one category, price or place: they are built anew in every merge, and filters that
 /// keep few are scanned.
 const LINKS_WITHIN_A_FILTER: usize = 0;
-/// Share of a dimension's values that the 8 bits are spread over; the few beyond are clipped.
-const QUANTILE: f32 = 0.995;
 /// Embeddings of one segment, in kB, above which segments are no longer merged. A search visits segments one after the
 /// other, so few large ones answer sooner than many small ones.
 const LARGEST_SEGMENT_KB: usize = 2_000_000;
