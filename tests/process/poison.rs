@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::program::{Server, change_manifest, linked_models, replace};
+use crate::program::{PATIENT, Server, change_manifest, linked_models, replace};
 
 /// A word whose token the models' tables do not reach.
 const POISON: &str = "xylophone";
@@ -51,16 +51,8 @@ fn ask_at_once(server: &Server, titles: &[&str]) -> Vec<(u16, Option<String>, Va
 fn an_input_that_onnx_runtime_fails_on_gets_500_and_the_rest_of_its_batch_is_answered() {
     let (models, data) = (poisonable_models(), TempDir::new().unwrap());
     // One worker that waits until four requests have come: they are one batch.
-    let flags = [
-        "--workers",
-        "1",
-        "--max-batch",
-        "4",
-        "--batch-wait-us",
-        "1000000",
-        "--max-wait-ms=60000",
-        "--overload-wait-ms=60000",
-    ];
+    let one_batch = ["--workers", "1", "--max-batch", "4", "--batch-wait-us", "1000000"];
+    let flags = [&PATIENT[..], &one_batch].concat();
     let server = Server::start_over(models.path(), data.path(), &flags);
     let mut answers =
         ask_at_once(&server, &["Raleigh road bike", "Three seater sofa", "A xylophone", "Washing machine"]);

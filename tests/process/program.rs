@@ -35,6 +35,9 @@ pub fn marketrank(subcommand: &str, models: &Path, data: &Path) -> Command {
     command
 }
 
+/// Flags of a server that turns no request away for its wait: on a machine that runs other tests beside, anyone waits long.
+pub const PATIENT: [&str; 2] = ["--max-wait-ms=60000", "--overload-wait-ms=60000"];
+
 /// A folder of links to the repository's models, of which a test may replace one.
 pub fn linked_models() -> TempDir {
     let folder = TempDir::new().unwrap();

@@ -14,10 +14,10 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, change_manifest, eventually, linked_models, replace, variants};
+use crate::program::{PATIENT, Server, change_manifest, eventually, linked_models, replace, variants};
 
 /// No answer is remembered, so that every one is the models' own.
-const NO_CACHE: [&str; 4] = ["--cache-mb", "0", "--max-wait-ms=60000", "--overload-wait-ms=60000"];
+const NO_CACHE: [&str; 2] = ["--cache-mb", "0"];
 
 struct Shop {
     models: TempDir,
@@ -29,7 +29,7 @@ struct Shop {
 impl Shop {
     fn open() -> Self {
         let (models, data) = (linked_models(), TempDir::new().unwrap());
-        let server = Server::start_over(models.path(), data.path(), &NO_CACHE);
+        let server = Server::start_over(models.path(), data.path(), &[&PATIENT[..], &NO_CACHE].concat());
         Self { models, _data: data, server, client: client() }
     }
 

@@ -10,7 +10,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, eventually};
+use crate::program::{PATIENT, Server, eventually};
 
 #[test]
 fn sigterm_answers_what_is_in_flight_and_loses_nothing() {
@@ -67,15 +67,8 @@ fn readiness_is_refused_before_connections_are() {
 fn a_restart_under_load_fails_no_request_but_those_refused_at_the_door() {
     const CLIENTS: usize = 4;
     let data = TempDir::new().unwrap();
-    let patient = [
-        "--timeout-ms",
-        "120000",
-        "--shutdown-grace",
-        "120",
-        "--max-wait-ms=60000",
-        "--overload-wait-ms=60000",
-    ];
-    let server = Server::start_with(data.path(), &patient);
+    let flags = [&PATIENT[..], &["--timeout-ms", "120000", "--shutdown-grace", "120"]].concat();
+    let server = Server::start_with(data.path(), &flags);
     let (address, done, answered) = (server.address, AtomicBool::new(false), AtomicUsize::new(0));
     let url = format!("http://{address}/v1/predict-category");
     let failed: Vec<String> = thread::scope(|scope| {
@@ -111,7 +104,7 @@ fn a_restart_under_load_fails_no_request_but_those_refused_at_the_door() {
         server.terminate();
         assert!(server.wait().success());
         let listen = address.to_string();
-        let _again = Server::start_with(data.path(), &[&patient[..], &["--listen", &listen]].concat());
+        let _again = Server::start_with(data.path(), &[&flags[..], &["--listen", &listen]].concat());
         wait_for_more();
         done.store(true, Ordering::Relaxed);
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
