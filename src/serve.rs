@@ -49,6 +49,8 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     let photos =
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
     let intake = Intake::new(inference, config.limits.photo_limits()).with_cache(config.limits.cache_bytes());
+    intake.warm_up().await.context("the models do not answer")?;
+    // Only now: what was asked so far is no client's.
     if !config.no_metrics {
         Metrics::install()?;
     }

@@ -5,8 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
 use super::{Example, ModelSession, prediction::softmax};
 use crate::{
     artefacts::SelfTest,
@@ -24,7 +22,7 @@ pub(super) fn example(
     text_encoder: &TextEncoder,
 ) -> Result<Example, String> {
     let unusable = |reason: String| format!("the manifest's self_test cannot be used: {reason}");
-    let file = STANDARD.decode(&listing.photo).map_err(|error| unusable(error.to_string()))?;
+    let file = listing.photo_file().map_err(|error| unusable(error.to_string()))?;
     let photo = decode_photo(&file, &PhotoLimits::default(), Detail::Side(letterbox.side()))
         .map_err(|error| unusable(error.to_string()))?;
     let tokens = text_encoder.encode(&listing.title, "").map_err(|error| unusable(error.to_string()))?;

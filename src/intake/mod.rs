@@ -24,6 +24,11 @@ use photos::PhotoDecoder;
 /// Photos of one listing, at most.
 pub const MAX_PHOTOS: usize = 8;
 
+/// How often each model is asked before the first client asks; ten times did no more.
+const WARM_UPS: usize = 3;
+/// For each of these; whatever clients are given, a start may take longer.
+const WARM_UP_TIME: Duration = Duration::from_secs(60);
+
 /// Turns listings into what the models say of them, and into stored products.
 pub struct Intake {
     inference: Arc<Inference>,
@@ -86,6 +91,24 @@ impl Intake {
     /// Bytes of the answers that are remembered.
     pub fn cache_bytes(&self) -> u64 {
         self.answers.bytes()
+    }
+
+    /// Takes the manifest's stored listing the whole way, past the answers that are remembered: by text, by photo and by both. The
+    /// first client then finds decoding threads, workers and their memory as the tenth does.
+    pub async fn warm_up(&self) -> Result<(), IntakeError> {
+        let Some(listing) = &self.inference.manifest().self_test else { return Ok(()) };
+        // Whoever opened the models has read it.
+        let photo: Vec<Bytes> = listing.photo_file().into_iter().map(Bytes::from).collect();
+        for (title, photos) in [(&*listing.title, &[][..]), ("", &photo), (&*listing.title, &photo)] {
+            for _ in 0..WARM_UPS {
+                let deadline = Instant::now() + WARM_UP_TIME;
+                let model = model(title, "", photos)?;
+                let admission = self.inference.admit_patiently(model, photos.len(), deadline).await?;
+                let (tensors, _) = self.tensors(title, "", photos.to_vec(), false).await?;
+                self.inference.infer(admission, tensors, deadline).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What the model that fits says. A blank title or description counts as none. Refused at once where too many wait
