@@ -16,3 +16,4 @@ mod settings;
 mod shutdown;
 mod storage;
 mod traces;
+mod warm_up;
