@@ -49,7 +49,10 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     let photos =
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
     let intake = Intake::new(inference, config.limits.photo_limits()).with_cache(config.limits.cache_bytes());
-    intake.warm_up().await.context("the models do not answer")?;
+    // Limits of photos may be such that the stored one is refused.
+    if let Err(error) = intake.warm_up().await {
+        warn!(%error, "the first requests may take longer: the manifest's own listing was not answered");
+    }
     // Only now: what was asked so far is no client's.
     if !config.no_metrics {
         Metrics::install()?;
