@@ -57,7 +57,7 @@ struct Served {
 
 impl Inference {
     /// Opens the three models, checks them against the manifest, asks each about the manifest's stored listing and runs it
-    /// once at least, so that the first request is as fast as the tenth.
+    /// once at least.
     pub fn start(
         artefacts: &Artefacts,
         runtime: &Runtime,

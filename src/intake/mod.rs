@@ -101,11 +101,8 @@ impl Intake {
         let photo: Vec<Bytes> = listing.photo_file().into_iter().map(Bytes::from).collect();
         for (title, photos) in [(&*listing.title, &[][..]), ("", &photo), (&*listing.title, &photo)] {
             for _ in 0..WARM_UPS {
-                let deadline = Instant::now() + WARM_UP_TIME;
-                let model = model(title, "", photos)?;
-                let admission = self.inference.admit_patiently(model, photos.len(), deadline).await?;
-                let (tensors, _) = self.tensors(title, "", photos.to_vec(), false).await?;
-                self.inference.infer(admission, tensors, deadline).await?;
+                let question = Question { title, photos: photos.to_vec(), ..Question::default() };
+                self.ask(question, Instant::now() + WARM_UP_TIME).await?;
             }
         }
         Ok(())
@@ -121,14 +118,16 @@ impl Intake {
         // Cheap to clone: the bytes are shared.
         let asked = question.clone();
         let content = move || Content::of(&asked);
-        let ask = async {
-            let Question { title, description, photos, activation } = question;
-            let admission = self.inference.admit(model(title, description, &photos)?, photos.len())?;
-            let (mut tensors, _) = self.tensors(title, description, photos, false).await?;
-            tensors.activation = activation;
-            Ok(self.inference.infer(admission, tensors, deadline).await?)
-        };
-        self.answers.get_or_ask(content, deadline, ask).await
+        self.answers.get_or_ask(content, deadline, self.ask(question, deadline)).await
+    }
+
+    /// The same, whatever is remembered.
+    async fn ask(&self, question: Question<'_>, deadline: Instant) -> Result<Inferred, IntakeError> {
+        let Question { title, description, photos, activation } = question;
+        let admission = self.inference.admit(model(title, description, &photos)?, photos.len())?;
+        let (mut tensors, _) = self.tensors(title, description, photos, false).await?;
+        tensors.activation = activation;
+        Ok(self.inference.infer(admission, tensors, deadline).await?)
     }
 
     /// Embeds a product, keeps a thumbnail of its first photo, and predicts the category where none was given. What is
