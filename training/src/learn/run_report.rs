@@ -19,6 +19,9 @@ pub struct RunReport {
     /// Hash of the clean table.
     pub data_sha256: String,
     pub seed: u64,
+    /// Hash of the teacher's answers, where there was one.
+    #[serde(default)]
+    pub teacher: Option<String>,
     /// Each expert that was trained, how, and how it went.
     pub experts: Vec<Expert>,
     /// The whole model on the validation split.

@@ -12,8 +12,8 @@ const SAME_KIND: f32 = 0.1;
 const SAME_BRANCH: f32 = 0.03;
 
 /// Weights of the losses beside the category's, which has 1.
-const SUBCATEGORY_WEIGHT: f32 = 0.5;
-const PRICE_WEIGHT: f32 = 0.3;
+pub(super) const SUBCATEGORY_WEIGHT: f32 = 0.5;
+pub(super) const PRICE_WEIGHT: f32 = 0.3;
 
 /// What is to be learnt of one listing.
 #[derive(Debug, Clone, Copy, PartialEq)]

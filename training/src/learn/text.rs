@@ -9,7 +9,10 @@ use burn::{
 };
 use half::f16;
 use marketrank::preprocess::Tokens;
-use rand::seq::SliceRandom;
+use rand::{
+    Rng,
+    seq::{IndexedRandom, SliceRandom},
+};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
@@ -18,6 +21,7 @@ use super::{
     losses::contrastive,
     score::class_score,
     targets::{Target, TargetBatch},
+    teacher::Teacher,
 };
 use crate::{
     networks::{Bert, mean_pool},
@@ -26,6 +30,10 @@ use crate::{
 
 const LABEL_SMOOTHING: f32 = 0.1;
 const EMBEDDING_WEIGHT: f32 = 0.5;
+/// How much of what is learnt comes from the teacher, where there is one; the labels have the rest.
+const TEACHER_SHARE: f32 = 0.7;
+/// How often one of a listing's other texts that a teacher has answered to is shown in the place of the whole.
+const VIEW_SHARE: f64 = 0.5;
 /// Batches whose texts are sorted by length together, so that little is spent on padding and batches still differ from
 /// epoch to epoch.
 const SORTED_TOGETHER: usize = 16;
@@ -48,6 +56,8 @@ pub struct TextExample {
     pub title: HiddenText,
     pub tokens: Tokens,
     pub target: Target,
+    /// Other texts made of it, each with the row of a teacher's answer.
+    pub views: Vec<(HiddenText, usize)>,
 }
 
 /// What the frozen layers make of a text: hidden states `[tokens, width]`.
@@ -61,10 +71,18 @@ pub struct HiddenText {
 pub struct TextLesson {
     pub train: Vec<TextExample>,
     pub validation: Vec<TextExample>,
+    /// Its listings are those of `train`.
+    pub teacher: Option<Teacher>,
     pub labels: LabelCounts,
     pub device: Device,
     /// Names the examples.
     pub fingerprint: String,
+}
+
+/// A text, and the row of a teacher's answer to it where there is one.
+struct Shown<'a> {
+    text: &'a HiddenText,
+    answer: usize,
 }
 
 impl HiddenText {
@@ -140,15 +158,31 @@ impl Lesson for TextLesson {
         batches
     }
 
-    fn loss(&self, network: &TextModel, batch: &[usize], _rng: &mut ChaCha8Rng) -> Tensor<1> {
+    fn loss(&self, network: &TextModel, batch: &[usize], rng: &mut ChaCha8Rng) -> Tensor<1> {
         let device = self.device.clone().autodiff();
         let examples = || batch.iter().map(|&index| &self.train[index]);
         let targets = TargetBatch::new(examples().map(|example| example.target).collect(), &device);
-        let whole = network.features(&examples().map(|example| &example.whole).collect::<Vec<_>>(), &device);
+        let shown: Vec<Shown<'_>> = batch.iter().map(|&index| self.show(index, rng)).collect();
+        let text = network.features(&shown.iter().map(|shown| shown.text).collect::<Vec<_>>(), &device);
         let title = network.features(&examples().map(|example| &example.title).collect::<Vec<_>>(), &device);
-        let found =
-            contrastive(network.heads.embed(title), network.heads.embed(whole.clone()), targets.wanted());
-        targets.loss(network.heads.columns(whole), self.labels, LABEL_SMOOTHING) + found * EMBEDDING_WEIGHT
+        let found = contrastive(
+            network.heads.embed(title.clone()),
+            network.heads.embed(text.clone()),
+            targets.wanted(),
+        );
+        let columns = network.heads.columns(text);
+        let by_labels = targets.loss(columns.clone(), self.labels, LABEL_SMOOTHING);
+        let learnt = match &self.teacher {
+            None => by_labels,
+            Some(teacher) => {
+                let rows: Vec<usize> = shown.iter().map(|shown| shown.answer).collect();
+                let titles: Vec<usize> = batch.iter().map(|&index| teacher.listings[index].title).collect();
+                let of_titles = network.heads.columns(title);
+                let by_teacher = teacher.loss((columns, &rows), (of_titles, &titles), self.labels);
+                by_labels * (1.0 - TEACHER_SHARE) + by_teacher * TEACHER_SHARE
+            }
+        };
+        learnt + found * EMBEDDING_WEIGHT
     }
 
     fn validate(&self, network: &TextModel) -> Score {
@@ -158,6 +192,18 @@ impl Lesson for TextLesson {
 }
 
 impl TextLesson {
+    /// The text of a listing that is learnt from this time: the whole, or one of those that a teacher has answered to.
+    fn show(&self, index: usize, rng: &mut ChaCha8Rng) -> Shown<'_> {
+        let example = &self.train[index];
+        match example.views.choose(rng) {
+            Some((text, answer)) if rng.random_bool(VIEW_SHARE) => Shown { text, answer: *answer },
+            _ => {
+                let answer = self.teacher.as_ref().map_or(0, |teacher| teacher.listings[index].whole);
+                Shown { text: &example.whole, answer }
+            }
+        }
+    }
+
     /// The columns of texts by a model at rest.
     pub fn columns(&self, network: &TextModel, examples: &[TextExample]) -> Tensor<2> {
         const TOGETHER: usize = 32;

@@ -31,8 +31,8 @@ pub enum Arithmetic {
     Float(Precision),
     /// Computed in float32, with every activation that int8 would round as a further output: what calibration runs.
     Observed,
-    /// The networks' weights and activations in int8, the heads' weights stored as float16. An activation that
-    /// calibration has not seen stays float32.
+    /// Weights and activations of the networks and of the photo's wide projection in int8, the other heads' weights stored as
+    /// float16. An activation that calibration has not seen stays float32.
     Int8(Rc<Calibration>),
 }
 

@@ -232,7 +232,7 @@ fn photo_part(
         _ => None,
     };
     let both = g.concat(&[&features.last, &features.middle]);
-    let topic = project.emit(g, &both);
+    let topic = project.emit_rounded(g, &both);
     let appearance = look.emit(g, &features.middle);
     Ok(PhotoPart {
         classes,

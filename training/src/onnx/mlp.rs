@@ -59,7 +59,22 @@ impl<'a> Mlp<'a> {
         self.emit_with_weights(g, x).0
     }
 
-    /// The same, and the weight [in, out] of each layer.
+    /// The same with layers that int8 rounds: for those so wide that reading their weights takes its time. Their inputs are
+    /// activations of the names of the layers.
+    pub fn emit_rounded(&self, g: &mut GraphBuilder, x: &Value<f32>) -> Value<f32> {
+        // Of a product and a sum of matrices ONNX Runtime makes a Gemm before it looks for what can be computed in integers,
+        // and then finds none; with a dimension more it leaves them apart.
+        let mut x = g.unsqueeze(x, &[0]);
+        for (index, (weight, bias)) in self.layers.iter().enumerate() {
+            if index > 0 {
+                x = g.relu(&x);
+            }
+            x = g.linear(&format!("{}.{index}", self.prefix), &x, weight, bias);
+        }
+        g.squeeze(&x, &[0])
+    }
+
+    /// The same as [`Mlp::emit`], and the weight [in, out] of each layer.
     pub fn emit_with_weights(&self, g: &mut GraphBuilder, x: &Value<f32>) -> (Value<f32>, Vec<Value<f32>>) {
         let mut x = x.clone();
         let mut weights = Vec::with_capacity(self.layers.len());

@@ -135,10 +135,9 @@ impl GraphBuilder {
 
     /// The sum of `rows` [batch, n, width] weighted by `weights` [batch, n] -> [batch, width].
     pub fn weighted_sum(&mut self, weights: &Value<f32>, rows: &Value<f32>) -> Value<f32> {
-        let axis = self.integers(&[1]);
         let weights = self.unsqueeze(weights, &[1]);
         let sum = self.matmul(&weights, rows);
-        self.node("Squeeze").input(&sum).input(&axis).emit()
+        self.squeeze(&sum, &[1])
     }
 
     /// The mean of each channel: [batch, channels, height, width] -> [batch, channels].
@@ -184,6 +183,12 @@ impl GraphBuilder {
     pub fn unsqueeze<T>(&mut self, x: &Value<T>, axes: &[i64]) -> Value<T> {
         let axes = self.integers(axes);
         self.node("Unsqueeze").input(x).input(&axes).emit()
+    }
+
+    /// Without these dimensions, which are of size 1.
+    pub fn squeeze(&mut self, x: &Value<f32>, axes: &[i64]) -> Value<f32> {
+        let axes = self.integers(axes);
+        self.node("Squeeze").input(x).input(&axes).emit()
     }
 
     /// Positions `from..to` along one axis; a negative bound counts from the end.

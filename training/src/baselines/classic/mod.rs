@@ -11,7 +11,7 @@ mod text;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::{module::Module, tensor::Device};
 use marketrank::{
     inference::{Device as Provider, Runtime},
@@ -74,6 +74,7 @@ struct Classic<'a> {
 /// # Errors
 /// The clean table or the weights are missing, training fails, or the combined one comes before the other two.
 pub fn train(args: &TrainArgs) -> Result<()> {
+    ensure!(args.teacher.is_none(), "--teacher goes with --recipe served only");
     let table = CleanTable::read(&args.common.clean)?;
     let runtime = Runtime::load(&args.common.onnxruntime, Provider::Auto)?;
     let corpus = Corpus::new(&table);

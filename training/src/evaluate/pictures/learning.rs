@@ -110,6 +110,7 @@ mod tests {
             model: "text".into(),
             data_sha256: "0".into(),
             seed: 7,
+            teacher: None,
             experts: vec![Expert { name: "words".into(), fit, best_epoch: 1, epochs }],
             validation: Score { loss: 2.0, accuracy: 0.5 },
         }
