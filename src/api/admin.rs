@@ -58,7 +58,7 @@ async fn back_up(State(state): State<AppState>) -> Result<Response, ApiError> {
 #[derive(Debug, Serialize, ToSchema)]
 struct Reloaded {
     /// Version of the trained models.
-    #[schema(example = "b4a8b91293ed")]
+    #[schema(example = "55167b628240")]
     version: String,
     /// One for each of the three models.
     models: Vec<ReloadedModel>,
