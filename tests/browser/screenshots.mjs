@@ -45,7 +45,7 @@ await scrollTo(light, "#categorise");
 await save(light, "categorise");
 
 const dark = await answered({ height: 1000, scheme: "dark" });
-await ranking(dark, () => dark.getByRole("searchbox", { name: "Search words" }).fill("something to sleep in on a mountain"));
+await ranking(dark, () => dark.getByRole("searchbox", { name: "Search words" }).fill("couch for two people"));
 await scrollTo(dark, "#search");
 await dark.locator(".card").first().getByRole("button", { name: /^Why here/ }).click();
 await dark.waitForLoadState("networkidle");

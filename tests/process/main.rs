@@ -12,6 +12,7 @@ mod program;
 mod refusal;
 mod reindex;
 mod reload;
+mod search;
 mod settings;
 mod shutdown;
 mod storage;
