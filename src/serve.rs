@@ -25,6 +25,8 @@ use crate::{
 
 /// Time between refusing readiness and refusing connections.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// Time in which those arrive whose connections were being made: a round trip.
+const ARRIVING: Duration = Duration::from_millis(200);
 /// Time in which the last who connected are heard.
 const HEARING: Duration = Duration::from_millis(200);
 /// How often counts of requests that are over are forgotten.
@@ -76,6 +78,8 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         stop.call_last();
         // Whoever asks for readiness sends nothing more from here on; who has just connected is still heard.
         tokio::time::sleep(LAST_CALL).await;
+        stop.turn_away();
+        tokio::time::sleep(ARRIVING).await;
         stop.close_door();
         tokio::time::sleep(HEARING).await;
         stop.gently();

@@ -2,6 +2,10 @@
 //!
 //! `axum-server` closes its listener and asks its connections to end at the same moment, and a connection that has just been
 //! made then ends with its first request unread.
+//!
+//! Nor is it enough to accept whoever waits and to close then: the system goes on making connections until the listener is
+//! gone, and cuts off those that nobody has accepted. So newcomers are turned away first, and the door is closed when those
+//! who were half-way in have arrived.
 
 use std::{
     collections::VecDeque,
@@ -15,10 +19,13 @@ use std::{
 use axum::extract::connect_info::Connected;
 use axum_server::{AddrListener, Address};
 use parking_lot::Mutex;
+#[cfg(target_os = "linux")]
+use socket2::{SockFilter, SockRef};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
 };
+use tracing::warn;
 
 /// Who is at the door.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +36,16 @@ pub struct Guest(SocketAddr);
 pub struct Door {
     address: SocketAddr,
     state: Mutex<State>,
-    closing: Arc<Notify>,
+    signs: Arc<Signs>,
+}
+
+/// What whoever stops the server shows the door.
+#[derive(Debug, Default)]
+pub struct Signs {
+    /// Connections that have not begun do not begin.
+    pub turn_away: Notify,
+    /// Comes a moment later: the listener goes.
+    pub close: Notify,
 }
 
 #[derive(Debug)]
@@ -40,9 +56,8 @@ enum State {
 }
 
 impl Door {
-    /// `closing` closes it.
-    pub fn new(listener: TcpListener, closing: Arc<Notify>) -> io::Result<Self> {
-        Ok(Self { address: listener.local_addr()?, state: Mutex::new(State::Open(listener)), closing })
+    pub fn new(listener: TcpListener, signs: Arc<Signs>) -> io::Result<Self> {
+        Ok(Self { address: listener.local_addr()?, state: Mutex::new(State::Open(listener)), signs })
     }
 
     /// The next who comes or came before it was closed; nobody is a wait without end.
@@ -50,6 +65,14 @@ impl Door {
         match &mut *self.state.lock() {
             State::Open(listener) => listener.poll_accept(context),
             State::Closed(waiting) => waiting.pop_front().map_or(Poll::Pending, |next| Poll::Ready(Ok(next))),
+        }
+    }
+
+    fn turn_away(&self) {
+        if let State::Open(listener) = &*self.state.lock()
+            && let Err(error) = drop_newcomers(listener)
+        {
+            warn!(%error, "whoever connects in the moment before the listener is closed may be cut off");
         }
     }
 
@@ -74,20 +97,39 @@ fn waiting(listener: TcpListener) -> io::Result<VecDeque<(TcpStream, SocketAddr)
     Ok(waiting)
 }
 
+/// Lets the system drop every packet that asks for a connection, while those that belong to one pass. Who asks tries again
+/// about a second later, and is refused then.
+#[cfg(target_os = "linux")]
+fn drop_newcomers(listener: &TcpListener) -> io::Result<()> {
+    // Instructions of Linux' classic packet filter, over a TCP header: its byte 13 holds the flags, of which 2 is SYN.
+    const NO_SYN: [SockFilter; 4] = [
+        SockFilter::new(0x30, 0, 0, 13),
+        SockFilter::new(0x45, 0, 1, 2),
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ];
+    SockRef::from(listener).attach_filter(&NO_SYN)
+}
+
+/// Elsewhere there is no such way.
+#[cfg(not(target_os = "linux"))]
+fn drop_newcomers(_: &TcpListener) -> io::Result<()> {
+    Ok(())
+}
+
 impl AddrListener<TcpStream, Guest> for Door {
     async fn bind_to(Guest(address): Guest) -> io::Result<Self> {
         Self::new(TcpListener::bind(address).await?, Arc::default())
     }
 
     async fn accept_stream(&self) -> io::Result<(TcpStream, Guest)> {
-        let next = async || {
-            poll_fn(|context| self.poll_next(context)).await.map(|(stream, address)| (stream, Guest(address)))
-        };
-        tokio::select! {
-            next = next() => next,
-            () = self.closing.notified() => {
-                self.close()?;
-                next().await
+        loop {
+            tokio::select! {
+                next = poll_fn(|context| self.poll_next(context)) => {
+                    return next.map(|(stream, address)| (stream, Guest(address)));
+                }
+                () = self.signs.turn_away.notified() => self.turn_away(),
+                () = self.signs.close.notified() => self.close()?,
             }
         }
     }
@@ -105,5 +147,52 @@ impl Address for Guest {
 impl Connected<Guest> for SocketAddr {
     fn connect_info(Guest(address): Guest) -> Self {
         address
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{
+        net,
+        sync::atomic::{AtomicUsize, Ordering},
+        thread,
+        time::Duration,
+    };
+
+    use tokio::net::TcpSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_closing_door_hears_of_everybody_who_got_a_connection() {
+        const ROUNDS: usize = 50;
+        // More than come at once: whoever finds the queue full believes in a connection that is none.
+        const MANY: u32 = 4_096;
+        for round in 0..ROUNDS {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = socket.listen(MANY).unwrap();
+            let address = listener.local_addr().unwrap();
+            let connected = AtomicUsize::new(0);
+            let heard = thread::scope(|scope| {
+                let connect = || {
+                    let patience = Duration::from_millis(50);
+                    while net::TcpStream::connect_timeout(&address, patience).is_ok() {
+                        connected.fetch_add(1, Ordering::Relaxed);
+                    }
+                };
+                scope.spawn(connect);
+                scope.spawn(connect);
+                let mut heard = 0;
+                let system = SockRef::from(&listener);
+                while heard < 100 {
+                    heard += usize::from(system.accept().is_ok());
+                }
+                drop_newcomers(&listener).unwrap();
+                thread::sleep(Duration::from_millis(10));
+                heard + waiting(listener).unwrap().len()
+            });
+            assert_eq!(heard, connected.into_inner(), "round {round}");
+        }
     }
 }

@@ -24,12 +24,12 @@ use axum::{
     response::Response,
 };
 use axum_server::{Handle, Server, tls_rustls::RustlsAcceptor};
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::net::TcpListener;
 use tracing::debug;
 
 pub use self::tls::{Tls, TlsError, TlsFiles};
 use self::{
-    door::{Door, Guest},
+    door::{Door, Guest, Signs},
     slots::Slots,
 };
 
@@ -57,7 +57,7 @@ pub struct Bounds {
 pub struct Stop {
     handle: Handle<Guest>,
     last_call: Arc<AtomicBool>,
-    closing: Arc<Notify>,
+    signs: Arc<Signs>,
 }
 
 impl Stop {
@@ -67,9 +67,14 @@ impl Stop {
         self.last_call.store(true, Ordering::Relaxed);
     }
 
+    /// From now on nobody new is connected; who is half-way in still arrives.
+    pub fn turn_away(&self) {
+        self.signs.turn_away.notify_one();
+    }
+
     /// From now on whoever connects is refused.
     pub fn close_door(&self) {
-        self.closing.notify_one();
+        self.signs.close.notify_one();
     }
 
     /// From now on a connection ends once what is in flight on it is answered.
@@ -101,7 +106,7 @@ pub async fn serve(
     bounds: Bounds,
     stop: Stop,
 ) -> io::Result<()> {
-    let mut server = Server::from_listener(Door::new(listener, stop.closing)?)
+    let mut server = Server::from_listener(Door::new(listener, stop.signs)?)
         .handle(stop.handle)
         .first_request_timeout(bounds.header_timeout)
         .accept_error_handler(|address, error| debug!(?address, %error, "a connection was not accepted"));
