@@ -82,8 +82,10 @@ impl Runtime {
         let mut builder = Session::builder(&self.environment)?
             .with_optimization_level(GraphOptimizationLevel::All)?
             .with_intra_threads(threads)?
-            // Spinning threads win microseconds and cost the HTTP side its cores.
-            .with_intra_op_spinning(false)?;
+            // The threads of a run wait for each other hundreds of times in it, too shortly to sleep. Between runs they would cost the
+            // HTTP side its cores.
+            .with_intra_op_spinning(true)?
+            .with_config_entry("session.force_spinning_stop", "1")?;
         if !has_vnni() {
             // The fast integer kernels overflow in 16 bits there; this takes the exact ones, at twice the time.
             builder = builder.with_config_entry("session.x64quantprecision", "1")?;
