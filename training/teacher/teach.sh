@@ -43,6 +43,8 @@ with zipfile.ZipFile(whole) as archive:
 for file in FILES:
     (parts / "all-mpnet-base-v2" / file).replace(cache / "all-mpnet-base-v2" / file)
 PYTHON
+    # `exec` below leaves no shell that could do it on its exit.
+    rm -rf "$parts"
 fi
 
 exec "$cache/python/bin/python" "$here/teach.py" "$@"
