@@ -11,7 +11,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, marketrank, program, repository, stderr};
+use crate::program::{Server, import, program, stderr};
 
 /// More than one entry of a backup holds.
 const PRODUCTS: usize = 300;
@@ -28,8 +28,7 @@ fn filled(data: &Path) -> PathBuf {
         rows.push_str(&format!("lamp-{number},Desk lamp,{number},\n"));
     }
     std::fs::write(&table, rows).unwrap();
-    let mut import = marketrank("import", &repository("models"), &folder);
-    let output = import.arg(&table).arg("--photos").arg(repository("sample/photos")).output().unwrap();
+    let output = import(&table, &folder).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     folder
 }

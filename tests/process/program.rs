@@ -35,6 +35,13 @@ pub fn marketrank(subcommand: &str, models: &Path, data: &Path) -> Command {
     command
 }
 
+/// The import of a table that names the sample's photos, into this catalogue.
+pub fn import(table: &Path, data: &Path) -> Command {
+    let mut import = marketrank("import", &repository("models"), data);
+    import.arg(table).arg("--photos").arg(repository("sample/photos"));
+    import
+}
+
 /// Flags of a server that turns no request away for its wait: on a machine that runs other tests beside, anyone waits long.
 pub const PATIENT: [&str; 2] = ["--max-wait-ms=60000", "--overload-wait-ms=60000"];
 

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{Server, linked_models, marketrank, replace, repository, stderr};
+use crate::program::{Server, import, linked_models, marketrank, replace, repository, stderr};
 
 /// The repository's models under another version, so that their embeddings count as others.
 fn other_models() -> TempDir {
@@ -21,8 +21,7 @@ fn other_models() -> TempDir {
 fn old_catalogue(data: &Path) -> std::path::PathBuf {
     let (folder, table) = (data.join("old"), data.join("table.csv"));
     std::fs::write(&table, "id,title,price,photos\nsofa,Grey sofa,20,sofa.jpg\nlamp,Desk lamp,5,\n").unwrap();
-    let mut import = marketrank("import", &repository("models"), &folder);
-    let output = import.arg(&table).arg("--photos").arg(repository("sample/photos")).output().unwrap();
+    let output = import(&table, &folder).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     folder
 }

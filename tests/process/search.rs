@@ -4,7 +4,7 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{PATIENT, Server, marketrank, repository};
+use crate::program::{PATIENT, Server, import, repository, stderr};
 
 /// What somebody might type, in other words than the listing's, and the listing that is meant. Written before any was asked.
 const QUERIES: [(&str, &str); 50] = [
@@ -65,9 +65,8 @@ const FOUND_AT_LEAST: usize = 38;
 #[test]
 fn most_of_what_a_buyer_asks_in_other_words_is_among_the_first_three() {
     let data = TempDir::new().unwrap();
-    let mut import = marketrank("import", &repository("models"), data.path());
-    import.arg(repository("sample/products.csv")).arg("--photos").arg(repository("sample/photos"));
-    assert!(import.output().unwrap().status.success());
+    let output = import(&repository("sample/products.csv"), data.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
     let server = Server::start_with(data.path(), &PATIENT);
     let url = format!("http://{}/v1/rank-products", server.address);
     let client = Client::builder().no_proxy().build().unwrap();

@@ -125,10 +125,12 @@ def view(listing: Listing) -> Text:
     return Text("view", title or listing.title, " ".join(beginning))
 
 
+def whole(listing: Listing) -> Text:
+    return Text("whole", listing.title, listing.description)
+
+
 def texts_of(listing: Listing) -> list[Text]:
-    """The whole first."""
-    whole, title = Text("whole", listing.title, listing.description), Text("title", listing.title, "")
-    return [whole, title, *(view(listing) for _ in range(VIEWS))]
+    return [whole(listing), Text("title", listing.title, ""), *(view(listing) for _ in range(VIEWS))]
 
 
 class Encoder:
@@ -250,10 +252,10 @@ def write_fold(file: Path, given: argparse.Namespace, fold: int, table: Table, e
     torch.manual_seed(given.seed)
     random.seed(given.seed)
     numbers = range(len(table.listings))
-    whole = encoder.ids([texts_of(listing)[0] for listing in table.listings])
+    texts = encoder.ids([whole(listing) for listing in table.listings])
     teacher = Teacher(given.weights, table)
     learnt = [number for number in numbers if number % given.folds != fold]
-    train(teacher, table, whole, encoder.padding, learnt, given.epochs)
+    train(teacher, table, texts, encoder.padding, learnt, given.epochs)
     asked = [(table.listings[number], text) for number in numbers[fold :: given.folds] for text in texts_of(table.listings[number])]
     columns = answers(teacher, encoder.ids([text for _, text in asked]), encoder.padding).numpy()
     for part in ("whole", "title", "view"):

@@ -9,10 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use marketrank::{
-    artefacts::sha256_of_file,
-    inference::{Device as Provider, Runtime},
-};
+use marketrank::inference::{Device as Provider, Runtime};
 
 use super::{
     IMAGE_INPUT, TEXT_INPUT, appearance,
@@ -199,7 +196,9 @@ impl Training<'_> {
         );
         let heads = fused.weights.heads(&model.heads.state_dict(), &word_model.state_dict(&words.idf))?;
         let heads = price_band::calibrate(heads, &fused.columns, &targets, lesson.labels);
-        self.save(table, &heads, &model.bert.state_dict(), vec![word_expert, bert_expert], fused.score)
+        let teacher = lesson.teacher.map(|teacher| teacher.sha256);
+        let experts = vec![word_expert, bert_expert];
+        self.save(table, &heads, &model.bert.state_dict(), teacher, experts, fused.score)
     }
 
     fn image(&self, table: &CleanTable) -> Result<()> {
@@ -219,7 +218,7 @@ impl Training<'_> {
             upper.write_into(&mut backbone);
         }
         let score = lesson.validate(&model);
-        self.save(table, &model.heads.state_dict(), &backbone, vec![expert], score)
+        self.save(table, &model.heads.state_dict(), &backbone, None, vec![expert], score)
     }
 
     /// Trains the space that texts and photos share, on what the two trained networks see.
@@ -273,7 +272,7 @@ impl Training<'_> {
         let path = photo_weights_file(&self.args.common.runs);
         fs::write(&path, serde_json::to_vec_pretty(&weights)?)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        self.report(table, vec![expert], score)
+        self.report(table, None, vec![expert], score)
     }
 
     /// Embeddings of all listings' texts by the trained text model.
@@ -293,23 +292,28 @@ impl Training<'_> {
         table: &CleanTable,
         heads: &StateDict,
         backbone: &StateDict,
+        teacher: Option<String>,
         experts: Vec<Expert>,
         validation: Score,
     ) -> Result<()> {
         let folder = self.folder();
         weights::write_safetensors(&folder.join(HEADS), heads, &BTreeMap::new())?;
         weights::write_safetensors(&folder.join(BACKBONE), backbone, &BTreeMap::new())?;
-        self.report(table, experts, validation)
+        self.report(table, teacher, experts, validation)
     }
 
-    fn report(&self, table: &CleanTable, experts: Vec<Expert>, validation: Score) -> Result<()> {
-        let hash =
-            |path: &PathBuf| sha256_of_file(path).with_context(|| format!("cannot read {}", path.display()));
+    fn report(
+        &self,
+        table: &CleanTable,
+        teacher: Option<String>,
+        experts: Vec<Expert>,
+        validation: Score,
+    ) -> Result<()> {
         let report = RunReport {
             model: self.args.model.name().to_owned(),
             data_sha256: table.sha256.clone(),
             seed: self.args.fit.seed,
-            teacher: self.args.teacher.as_ref().map(hash).transpose()?,
+            teacher,
             experts,
             validation,
         };

@@ -10,6 +10,7 @@ use std::{collections::HashMap, path::Path};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Tensor;
 use csv::StringRecord;
+use marketrank::artefacts::sha256_of_file;
 
 use super::{
     features::Features,
@@ -34,10 +35,12 @@ pub struct Teacher {
     pub answers: Features,
     /// For each training listing, in their order, what was answered to.
     pub listings: Vec<AnsweredListing>,
+    /// Hash of the file.
+    pub sha256: String,
 }
 
 /// Rows of the answers to one listing's texts.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnsweredListing {
     /// To title and description.
     pub whole: usize,
@@ -60,6 +63,7 @@ impl Teacher {
 
     fn read_rows(path: &Path, listings: &[&Listing], labels: LabelCounts) -> Result<Self> {
         let width = labels.classes_and_price();
+        let sha256 = sha256_of_file(path)?;
         let mut table = csv::Reader::from_path(path)?;
         let columns = table.headers()?;
         ensure!(
@@ -97,7 +101,7 @@ impl Teacher {
             }
         };
         let listings = found.into_iter().zip(listings).map(answered).collect::<Result<_>>()?;
-        Ok(Self { answers: Features::new(width, values), listings })
+        Ok(Self { answers: Features::new(width, values), listings, sha256 })
     }
 
     /// How far columns `[batch, columns]` of texts and of titles are from the answers in these rows: cross-entropies
@@ -164,7 +168,7 @@ mod tests {
 
     fn loss(rows: &[usize], texts: &[[f32; 6]], titles: &[[f32; 6]]) -> f32 {
         let answers = Features::new(6, [FIRST, SECOND].concat());
-        let teacher = Teacher { answers, listings: Vec::new() };
+        let teacher = Teacher { answers, listings: Vec::new(), sha256: String::new() };
         teacher.loss((columns(texts), rows), (columns(titles), rows), LABELS).into_scalar()
     }
 

@@ -64,29 +64,38 @@ impl<'a> Mlp<'a> {
     pub fn emit_rounded(&self, g: &mut GraphBuilder, x: &Value<f32>) -> Value<f32> {
         // Of a product and a sum of matrices ONNX Runtime makes a Gemm before it looks for what can be computed in integers,
         // and then finds none; with a dimension more it leaves them apart.
-        let mut x = g.unsqueeze(x, &[0]);
-        for (index, (weight, bias)) in self.layers.iter().enumerate() {
-            if index > 0 {
-                x = g.relu(&x);
-            }
-            x = g.linear(&format!("{}.{index}", self.prefix), &x, weight, bias);
-        }
+        let x = g.unsqueeze(x, &[0]);
+        let x = self.emit_layers(g, &x, |g, name, x, weight, bias| g.linear(name, x, weight, bias));
         g.squeeze(&x, &[0])
     }
 
     /// The same as [`Mlp::emit`], and the weight [in, out] of each layer.
     pub fn emit_with_weights(&self, g: &mut GraphBuilder, x: &Value<f32>) -> (Value<f32>, Vec<Value<f32>>) {
-        let mut x = x.clone();
         let mut weights = Vec::with_capacity(self.layers.len());
+        let x = self.emit_layers(g, x, |g, name, x, weight, bias| {
+            let weight = g.weight(&format!("{name}.weight"), weight);
+            let bias = g.weight(&format!("{name}.bias"), bias);
+            let x = g.dense(x, &weight, &bias);
+            weights.push(weight);
+            x
+        });
+        (x, weights)
+    }
+
+    /// The layers one after the other, each written by `layer` from its name, input, weight and bias.
+    fn emit_layers(
+        &self,
+        g: &mut GraphBuilder,
+        x: &Value<f32>,
+        mut layer: impl FnMut(&mut GraphBuilder, &str, &Value<f32>, &HostTensor, &HostTensor) -> Value<f32>,
+    ) -> Value<f32> {
+        let mut x = x.clone();
         for (index, (weight, bias)) in self.layers.iter().enumerate() {
             if index > 0 {
                 x = g.relu(&x);
             }
-            let weight = g.weight(&format!("{}.{index}.weight", self.prefix), weight);
-            let bias = g.weight(&format!("{}.{index}.bias", self.prefix), bias);
-            x = g.dense(&x, &weight, &bias);
-            weights.push(weight);
+            x = layer(g, &format!("{}.{index}", self.prefix), &x, weight, bias);
         }
-        (x, weights)
+        x
     }
 }
