@@ -51,7 +51,7 @@ pub enum Opening<'a> {
 pub struct Folder {
     path: PathBuf,
     description: Description,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Folder {
@@ -89,7 +89,7 @@ impl Folder {
             .write(true)
             .open(path.join(LOCK_FILE))
             .map_err(|error| unusable("write to", error))?;
-        lock.try_lock().map_err(|error| match error {
+        let lock = Lock::take(lock).map_err(|error| match error {
             TryLockError::WouldBlock => CatalogueError::Unusable(format!(
                 "the folder {} is in use by another marketrank process; stop that one or name another folder",
                 path.display()
@@ -135,6 +135,25 @@ impl Folder {
 
     pub fn thumbnails(&self) -> PathBuf {
         self.path.join("thumbnails")
+    }
+}
+
+/// A file that no other process can lock at the same time.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    fn take(file: File) -> Result<Self, TryLockError> {
+        file.try_lock()?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file alone frees it only once every copy is closed, and a process that is being started holds one until it
+    /// becomes another program.
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 
@@ -233,5 +252,21 @@ impl Description {
         file.sync_all()?;
         fs::rename(&new, path.join(DESCRIPTION_FILE))?;
         sync_path(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_folder_is_free_even_while_a_process_that_was_started_meanwhile_still_holds_its_lock_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Folder::open(folder.path(), Opening::Serve { embedding_width: 3, space: "models 1" });
+        let closed = open().unwrap();
+        let inherited = closed._lock.0.try_clone().unwrap();
+        drop(closed);
+        open().unwrap();
+        drop(inherited);
     }
 }
