@@ -11,17 +11,16 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
     let data = TempDir::new().unwrap();
     let table = repository("sample/products.csv");
     let rows = csv::Reader::from_path(&table).unwrap().records().count();
-    let mut first = import(&table, &data.path().join("catalogue")).stderr(Stdio::null()).spawn().unwrap();
+    let mut first = import(&table, data.path()).stderr(Stdio::null()).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1_500));
     let _ = first.kill();
     first.wait().unwrap();
 
-    let output = import(&table, &data.path().join("catalogue")).output().unwrap();
+    let output = import(&table, data.path()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains(&format!("the catalogue holds {rows}")), "{said}");
-    let again =
-        String::from_utf8(import(&table, &data.path().join("catalogue")).output().unwrap().stdout).unwrap();
+    let again = String::from_utf8(import(&table, data.path()).output().unwrap().stdout).unwrap();
     assert!(
         again.contains(&format!("imported 0 products, {rows} were there already, 0 left out")),
         "{again}"
