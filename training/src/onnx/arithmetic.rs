@@ -51,6 +51,11 @@ impl Arithmetic {
         }
     }
 
+    /// Whether the model is made for integer arithmetic, and so for a CPU.
+    pub(super) fn is_int8(&self) -> bool {
+        matches!(self, Self::Int8(_))
+    }
+
     /// Biases and normalisation parameters are small and sensitive, and values beyond float16's range would become
     /// infinite: both stay float32.
     pub(super) fn stores_half(&self, tensor: &HostTensor) -> bool {

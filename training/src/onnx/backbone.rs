@@ -3,7 +3,10 @@
 use super::{
     Arithmetic, BertArchitecture, Dim, GraphBuilder, OnnxError, Value,
     bert::{self, BertWeights},
-    efficientnet, image_input, resnet50,
+    efficientnet::{self, Photo},
+    image_input,
+    maps::Maps,
+    resnet50,
 };
 use crate::weights::{StateDict, StateDictError};
 
@@ -45,15 +48,17 @@ impl ImageBackbone<'_> {
     pub(super) fn emit(&self, g: &mut GraphBuilder) -> Result<PhotoFeatures, OnnxError> {
         match self {
             Self::ResNet50(weights) => {
-                let image = image_input::image_input(g, image_input::IMAGENET);
+                let pixels = image_input::image_input(g);
+                let image = image_input::normalised(g, &pixels, image_input::IMAGENET);
                 let resnet50::ResNet50 { layers: [_, _, third, maps], features } =
                     resnet50::resnet50(g, weights, &image)?;
-                Ok(PhotoFeatures { maps, last: features, middle: g.global_average_pool(&third) })
+                let middle = g.global_average_pool(&third);
+                Ok(PhotoFeatures { maps: Maps::ChannelsFirst(maps), last: features, middle })
             }
             Self::EfficientNetLite2(weights) => {
-                let image = image_input::image_input(g, image_input::EFFICIENTNET_LITE);
+                let photo = Photo::declare(g);
                 let efficientnet::EfficientNetLite2 { middle, maps, features } =
-                    efficientnet::efficientnet_lite2(g, weights, &image)?;
+                    efficientnet::efficientnet_lite2(g, weights, &photo)?;
                 Ok(PhotoFeatures { maps, last: features, middle })
             }
         }
@@ -62,8 +67,8 @@ impl ImageBackbone<'_> {
 
 /// What a photo network gives.
 pub(super) struct PhotoFeatures {
-    /// The last maps: what is where in the photo. [batch, [`ImageBackbone::features`], rows, columns]
-    pub maps: Value<f32>,
+    /// The last maps, of [`ImageBackbone::features`] channels: what is where in the photo.
+    pub maps: Maps,
     /// Their means: what is in the photo. [batch, [`ImageBackbone::features`]]
     pub last: Value<f32>,
     /// The pooled maps half-way up, below everything that is fine-tuned: what the photo looks like.
@@ -148,8 +153,8 @@ pub fn write_frozen_part(
     let mut g = GraphBuilder::new(image.name(), arithmetic);
     let (maps, channels) = match image {
         ImageBackbone::EfficientNetLite2(weights) => {
-            let image = image_input::image_input(&mut g, image_input::EFFICIENTNET_LITE);
-            efficientnet::lower_blocks(&mut g, weights, blocks, &image)?
+            let photo = Photo::declare(&mut g);
+            efficientnet::lower_blocks(&mut g, weights, blocks, &photo)?
         }
         ImageBackbone::ResNet50(_) => {
             let features = image.emit(&mut g)?.last;
@@ -170,7 +175,8 @@ pub fn write_below_layer4(
     arithmetic: impl Into<Arithmetic>,
 ) -> Result<Vec<u8>, OnnxError> {
     let mut g = GraphBuilder::new("resnet50", arithmetic);
-    let image = image_input::image_input(&mut g, image_input::IMAGENET);
+    let pixels = image_input::image_input(&mut g);
+    let image = image_input::normalised(&mut g, &pixels, image_input::IMAGENET);
     let [_, _, maps] = resnet50::lower_layers(&mut g, weights, &image)?;
     let channels = Dim::Fixed(resnet50::MIDDLE_FEATURES);
     g.output("maps", &maps, &[Dim::Named("batch"), channels, Dim::Named("rows"), Dim::Named("columns")]);

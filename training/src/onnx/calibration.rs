@@ -45,6 +45,12 @@ impl Activation {
         self
     }
 
+    /// As if it had been seen so many times beside itself, all channels once and then once more.
+    pub(super) fn repeated(&self, times: usize) -> Self {
+        let [low, high] = [&self.low, &self.high].map(|values| values.repeat(times));
+        Self { low, high, sum: self.sum.repeat(times), count: self.count }
+    }
+
     fn observe(&mut self, channel: usize, values: impl Iterator<Item = f32>) {
         let (mut low, mut high, mut sum) = (self.low[channel], self.high[channel], 0.0);
         for value in values {

@@ -42,11 +42,7 @@ impl Convolution {
         epsilon: f64,
         x: &Value<f32>,
     ) -> Result<Value<f32>, OnnxError> {
-        let name = format!("{convolution}.weight");
-        let shape = [self.outputs, self.inputs / self.groups, self.kernel, self.kernel];
-        let kernels = weights.get_shaped(&name, &shape)?;
-        let norm = BatchNorm::read(weights, norm, self.outputs)?;
-        let (kernels, bias) = norm.fold_into(kernels, epsilon);
+        let (kernels, bias) = self.folded(weights, convolution, norm, epsilon)?;
         let [kernels, bias] = g.kernels(convolution, x, &kernels, &bias);
         let (kernel, stride) = (self.kernel as i64, self.stride as i64);
         let node = g
@@ -62,6 +58,23 @@ impl Convolution {
             Padding::Each(pixels) => node.ints("pads", &[pixels as i64; 4]),
         };
         Ok(node.emit())
+    }
+
+    /// Kernels [outputs, inputs / groups, kernel, kernel] and bias [outputs] of the two as one.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
+    pub(super) fn folded(
+        self,
+        weights: &StateDict,
+        convolution: &str,
+        norm: &str,
+        epsilon: f64,
+    ) -> Result<(HostTensor, HostTensor), StateDictError> {
+        let name = format!("{convolution}.weight");
+        let shape = [self.outputs, self.inputs / self.groups, self.kernel, self.kernel];
+        let kernels = weights.get_shaped(&name, &shape)?;
+        Ok(BatchNorm::read(weights, norm, self.outputs)?.fold_into(kernels, epsilon))
     }
 }
 

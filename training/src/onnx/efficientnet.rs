@@ -7,6 +7,9 @@ use std::ops::Range;
 use super::{
     GraphBuilder, OnnxError, Value,
     convolution::{Convolution, Padding},
+    image_input::{self, EFFICIENTNET_LITE},
+    maps::Maps,
+    pixel_quads,
 };
 use crate::{networks::upper_blocks::FIRST_UPPER_BLOCK, weights::StateDict};
 
@@ -44,32 +47,51 @@ const STAGES: [Stage; 7] = [
 pub struct EfficientNetLite2 {
     /// The mean over positions of the maps before block [`FIRST_UPPER_BLOCK`]: [batch, 208].
     pub middle: Value<f32>,
-    /// The last maps: [batch, 1280, height / 32, width / 32].
-    pub maps: Value<f32>,
+    /// The last maps, of 1280 channels, height / 32 by width / 32.
+    pub maps: Maps,
     /// Their mean over positions: [batch, 1280].
     pub features: Value<f32>,
 }
 
-/// Emits the network up to its pooled features: normalised image [batch, 3, height, width] -> half-way and at its end.
+/// A photo as the stem takes it.
+#[derive(Debug, Clone)]
+pub enum Photo {
+    /// The normalised image: [batch, 3, height, width].
+    Planes(Value<f32>),
+    /// The same in int8, four neighbours in a row together: [batch, 12, height, width / 4].
+    Quads(Value<f32>),
+}
+
+impl Photo {
+    /// Declares the input `image`, uint8 [batch, height, width, 3]; in int8 its width must be a multiple of four.
+    pub fn declare(g: &mut GraphBuilder) -> Self {
+        let pixels = image_input::image_input(g);
+        match pixel_quads::quads(g, &pixels, EFFICIENTNET_LITE) {
+            Some(quads) => Self::Quads(quads),
+            None => Self::Planes(image_input::normalised(g, &pixels, EFFICIENTNET_LITE)),
+        }
+    }
+}
+
+/// Emits the network up to its pooled features, half-way and at its end.
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
 pub fn efficientnet_lite2(
     g: &mut GraphBuilder,
     weights: &StateDict,
-    image: &Value<f32>,
+    photo: &Photo,
 ) -> Result<EfficientNetLite2, OnnxError> {
-    let half_way = lower_blocks(g, weights, FIRST_UPPER_BLOCK, image)?;
+    let half_way = lower_blocks(g, weights, FIRST_UPPER_BLOCK, photo)?;
     let middle = g.global_average_pool(&half_way.0);
     let mut emitter = Emitter { g, weights };
     let (x, channels) = emitter.blocks(FIRST_UPPER_BLOCK..usize::MAX, half_way)?;
-    let maps = emitter.activated(convolution(channels, FEATURES, 1, 1), "_conv_head", "_bn1", &x)?;
-    let features = g.global_average_pool(&maps);
+    let maps = emitter.head(channels, &x)?;
+    let features = maps.mean(g);
     Ok(EfficientNetLite2 { middle, maps, features })
 }
 
-/// Emits the stem and the first `blocks` blocks: normalised image [batch, 3, height, width] -> [batch, channels,
-/// height / s, width / s], and how many channels that is.
+/// Emits the stem and the first `blocks` blocks -> [batch, channels, height / s, width / s], and how many channels that is.
 ///
 /// # Errors
 /// A tensor is missing or has another shape.
@@ -77,10 +99,10 @@ pub fn lower_blocks(
     g: &mut GraphBuilder,
     weights: &StateDict,
     blocks: usize,
-    image: &Value<f32>,
+    photo: &Photo,
 ) -> Result<(Value<f32>, usize), OnnxError> {
     let mut emitter = Emitter { g, weights };
-    let x = emitter.activated(convolution(3, STEM, 3, 2), "_conv_stem", "_bn0", image)?;
+    let x = emitter.stem(photo)?;
     emitter.blocks(0..blocks, (x, STEM))
 }
 
@@ -94,6 +116,37 @@ struct Emitter<'a> {
 }
 
 impl Emitter<'_> {
+    /// -> [batch, 32, height / 2, width / 2].
+    fn stem(&mut self, photo: &Photo) -> Result<Value<f32>, OnnxError> {
+        let shape = convolution(3, STEM, 3, 2);
+        let (name, norm) = ("_conv_stem", "_bn0");
+        match photo {
+            Photo::Planes(image) => self.activated(shape, name, norm, image),
+            Photo::Quads(quads) => {
+                let (kernels, bias) = shape.folded(self.weights, name, norm, BATCH_NORM_EPSILON)?;
+                let x = pixel_quads::convolution(self.g, name, quads, &kernels, &bias);
+                let x = self.g.relu6(&x);
+                let Some(bytes) = self.g.rounded(name, &x) else {
+                    return Ok(pixel_quads::windows_apart(self.g, &x, STEM));
+                };
+                let values = pixel_quads::windows_apart(self.g, &bytes.values, STEM);
+                Ok(self.g.dequantised(&bytes.moved_to(values)))
+            }
+        }
+    }
+
+    /// Maps of so many channels -> the last ones.
+    fn head(&mut self, channels: usize, x: &Value<f32>) -> Result<Maps, OnnxError> {
+        let shape = convolution(channels, FEATURES, 1, 1);
+        let (name, norm) = ("_conv_head", "_bn1");
+        let x = self.normalised(shape, name, norm, x)?;
+        let x = self.g.relu6(&x);
+        Ok(match self.g.rounded(name, &x) {
+            Some(bytes) => Maps::of_bytes(self.g, &bytes),
+            None => Maps::ChannelsFirst(x),
+        })
+    }
+
     /// The blocks of these numbers, behind maps of so many channels.
     fn blocks(
         &mut self,

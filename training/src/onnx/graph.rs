@@ -23,10 +23,17 @@ use super::{
 };
 use crate::weights::HostTensor;
 
-/// The oldest opset with `LayerNormalization`, and so the one that most runtimes read.
-const OPSET: i64 = 17;
-/// The file format that came with that opset (ONNX 1.12).
-const IR_VERSION: i64 = 8;
+/// An operator set and the file format that came with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    opset: i64,
+    ir: i64,
+}
+
+/// The oldest with `LayerNormalization` (ONNX 1.12), and so the one that most runtimes read.
+const FLOAT_VERSION: Version = Version { opset: 17, ir: 8 };
+/// The oldest with `Attention` (ONNX 1.18).
+const INT8_VERSION: Version = Version { opset: 23, ir: 11 };
 /// Where protobuf messages end, and so files that hold their own weights.
 const LARGEST_FILE: usize = i32::MAX as usize;
 
@@ -76,7 +83,7 @@ pub struct GraphBuilder {
     graph: GraphProto,
     pub(super) arithmetic: Arithmetic,
     /// The values that were rounded to 8 bits.
-    pub(super) rounded: HashMap<String, Rounded>,
+    pub(super) steps: HashMap<String, Rounded>,
     metadata: Vec<StringStringEntryProto>,
     /// How often each name was asked for, to make the next one unique.
     names: HashMap<String, usize>,
@@ -92,7 +99,7 @@ impl GraphBuilder {
         let mut builder = Self {
             graph: GraphProto { name: name.to_owned(), ..GraphProto::default() },
             arithmetic,
-            rounded: HashMap::new(),
+            steps: HashMap::new(),
             metadata: Vec::new(),
             names: HashMap::new(),
             constants: HashSet::new(),
@@ -153,7 +160,7 @@ impl GraphBuilder {
     /// A trained tensor [rows, columns] of which rows are looked up. It stays in the graph's precision in memory too: only
     /// the rows that a request asks for become float32.
     pub fn table(&mut self, name: &str, tensor: &HostTensor) -> Table {
-        if let Arithmetic::Int8(_) = self.arithmetic {
+        if self.arithmetic.is_int8() {
             let rounded = Int8Tensor::per_channel(tensor, 1, |_| 0.0);
             let rows = self.int8(name, &rounded);
             return Table::Int8(rows, self.vector(&format!("{name}.scale"), &rounded.scales));
@@ -200,6 +207,15 @@ impl GraphBuilder {
         let name = format!("constant.f32{values:?}");
         if self.constants.insert(name.clone()) {
             self.graph.initializer.push(tensor::float32(&name, &[values.len()], values));
+        }
+        Value::named(&name)
+    }
+
+    /// So many int8 zeros.
+    pub(super) fn int8_zeros(&mut self, count: usize) -> Value<i8> {
+        let name = format!("constant.i8.zeros{count}");
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(tensor::int8(&name, &[count], &vec![0; count]));
         }
         Value::named(&name)
     }
@@ -254,9 +270,10 @@ impl GraphBuilder {
 
     /// The bytes of the finished `.onnx` file.
     pub fn finish(self) -> Result<Vec<u8>, OnnxError> {
+        let version = if self.arithmetic.is_int8() { INT8_VERSION } else { FLOAT_VERSION };
         let model = ModelProto {
-            ir_version: IR_VERSION,
-            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPSET }],
+            ir_version: version.ir,
+            opset_import: vec![OperatorSetIdProto { domain: String::new(), version: version.opset }],
             producer_name: env!("CARGO_PKG_NAME").to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             metadata_props: self.metadata,

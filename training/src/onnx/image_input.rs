@@ -20,7 +20,7 @@ pub const EFFICIENTNET_LITE: PixelScale = PixelScale { mean: [127.0; 3], deviati
 
 impl PixelScale {
     /// The same for all three channels, as a map of bytes; none where it differs between them or zero is no byte.
-    fn as_affine(self) -> Option<Affine> {
+    pub(super) fn as_affine(self) -> Option<Affine> {
         let [mean, deviation] = [self.mean, self.deviation].map(|channels| channels[0]);
         let alike = self.mean == [mean; 3] && self.deviation == [deviation; 3];
         let byte = mean.fract() == 0.0 && (0.0..=255.0).contains(&mean);
@@ -28,20 +28,25 @@ impl PixelScale {
     }
 }
 
-/// Declares the input `image`, uint8 [batch, height, width, 3] in RGB, and emits its normalisation ->
-/// float32 [batch, 3, height, width].
-pub fn image_input(g: &mut GraphBuilder, scale: PixelScale) -> Value<f32> {
-    const NAME: &str = "pixels";
-    let shape = [Dim::Named("batch"), Dim::Named("height"), Dim::Named("width"), Dim::Fixed(3)];
-    let pixels: Value<u8> = g.input("image", &shape);
+/// What calibration calls the normalised pixels.
+pub(super) const PIXELS: &str = "pixels";
+
+/// Declares the input `image`: uint8 [batch, height, width, 3] in RGB.
+pub fn image_input(g: &mut GraphBuilder) -> Value<u8> {
+    g.input("image", &[Dim::Named("batch"), Dim::Named("height"), Dim::Named("width"), Dim::Fixed(3)])
+}
+
+/// Emits the normalisation of pixels [batch, height, width, 3] -> float32 [batch, 3, height, width].
+pub fn normalised(g: &mut GraphBuilder, pixels: &Value<u8>, scale: PixelScale) -> Value<f32> {
     // Bytes are moved, not floats; and ONNX Runtime is slow to broadcast over a last axis of three.
-    let pixels = g.transpose(&pixels, &[0, 3, 1, 2]);
-    if let Some(x) = scale.as_affine().and_then(|map| g.bytes_as_activation(NAME, &pixels, map)) {
-        return x;
+    let pixels = g.transpose(pixels, &[0, 3, 1, 2]);
+    if let (Some(map), Some(activation)) = (scale.as_affine(), g.calibrated(PIXELS)) {
+        let bytes = g.as_bytes(PIXELS, pixels, map, activation);
+        return g.dequantised(&bytes);
     }
     let pixels: Value<f32> = g.cast(&pixels);
     let (mean, deviation) = (g.channels(&scale.mean), g.channels(&scale.deviation));
     let centred = g.sub(&pixels, &mean);
     let scaled = g.div(&centred, &deviation);
-    g.activation(NAME, &scaled)
+    g.activation(PIXELS, &scaled)
 }

@@ -49,6 +49,7 @@ use super::{
     Arithmetic, Dim, GraphBuilder, ImageBackbone, OnnxError, TextBackbone, Value,
     backbone::TextInputs,
     lexical::lexical_bag,
+    maps::Maps,
     mlp::Mlp,
     quantiles::{QUANTILES, ordered_quantiles},
 };
@@ -129,8 +130,8 @@ struct PhotoPart {
 
 /// A photo before it was pooled, and what each cell of it counts.
 struct Cells {
-    /// [batch, I, rows, columns]
-    maps: Value<f32>,
+    /// Of `I` channels.
+    maps: Maps,
     /// The only layer of the photo's `heads`: [I, C + S].
     weight: Value<f32>,
 }
@@ -302,7 +303,7 @@ impl Cells {
     /// What each cell adds to each category's logit: [batch, C, rows, columns].
     fn activation(&self, g: &mut GraphBuilder, labels: LabelCounts) -> Value<f32> {
         let weight = g.slice(&self.weight, 1, 0, labels.categories as i64);
-        g.dense_at_each_position(&self.maps, &weight)
+        self.maps.dense(g, &weight)
     }
 }
 

@@ -62,17 +62,18 @@ impl<'a> Mlp<'a> {
     /// The same with layers that int8 rounds: for those so wide that reading their weights takes its time. Their inputs are
     /// activations of the names of the layers.
     pub fn emit_rounded(&self, g: &mut GraphBuilder, x: &Value<f32>) -> Value<f32> {
-        // Of a product and a sum of matrices ONNX Runtime makes a Gemm before it looks for what can be computed in integers,
-        // and then finds none; with a dimension more it leaves them apart.
-        let x = g.unsqueeze(x, &[0]);
-        let x = self.emit_layers(g, &x, |g, name, x, weight, bias| g.linear(name, x, weight, bias));
-        g.squeeze(&x, &[0])
+        // Of a Gemm and a Relu ONNX Runtime makes one operator before it looks for what can be computed in integers.
+        let relu = |g: &mut GraphBuilder, x: &Value<f32>| {
+            let zero = g.scalar(0.0);
+            g.max(x, &zero)
+        };
+        self.emit_layers(g, x, relu, |g, name, x, weight, bias| g.linear(name, x, weight, bias))
     }
 
     /// The same as [`Mlp::emit`], and the weight [in, out] of each layer.
     pub fn emit_with_weights(&self, g: &mut GraphBuilder, x: &Value<f32>) -> (Value<f32>, Vec<Value<f32>>) {
         let mut weights = Vec::with_capacity(self.layers.len());
-        let x = self.emit_layers(g, x, |g, name, x, weight, bias| {
+        let x = self.emit_layers(g, x, GraphBuilder::relu, |g, name, x, weight, bias| {
             let weight = g.weight(&format!("{name}.weight"), weight);
             let bias = g.weight(&format!("{name}.bias"), bias);
             let x = g.dense(x, &weight, &bias);
@@ -82,17 +83,18 @@ impl<'a> Mlp<'a> {
         (x, weights)
     }
 
-    /// The layers one after the other, each written by `layer` from its name, input, weight and bias.
+    /// The layers one after the other, `relu` between them, each written by `layer` from its name, input, weight and bias.
     fn emit_layers(
         &self,
         g: &mut GraphBuilder,
         x: &Value<f32>,
+        relu: impl Fn(&mut GraphBuilder, &Value<f32>) -> Value<f32>,
         mut layer: impl FnMut(&mut GraphBuilder, &str, &Value<f32>, &HostTensor, &HostTensor) -> Value<f32>,
     ) -> Value<f32> {
         let mut x = x.clone();
         for (index, (weight, bias)) in self.layers.iter().enumerate() {
             if index > 0 {
-                x = g.relu(&x);
+                x = relu(g, &x);
             }
             x = layer(g, &format!("{}.{index}", self.prefix), &x, weight, bias);
         }

@@ -1,13 +1,13 @@
 //! From trained weights to the ONNX files that are served: a state dict goes in, one self-contained model comes out.
 //!
-//! The files hold operators of the standard ONNX domain only (opset 17), so that any ONNX client runs them. From the
-//! bottom up:
+//! The files hold operators of the standard ONNX domain only (opset 17, int8 files 23), so that any ONNX client runs them.
+//! From the bottom up:
 //!
 //! - `proto`: the published schema of the format;
 //! - [`arithmetic`]: in which numbers a model computes;
 //! - [`graph`], `node`, `tensor`, [`ops`]: a graph under construction and the operators it is made of;
 //! - [`calibration`], [`quantisation`], `int8`: the same networks in 8 bits;
-//! - [`convolution`], [`efficientnet`], [`resnet50`], [`bert`], [`image_input`]: the networks;
+//! - [`convolution`], [`efficientnet`], [`resnet50`], [`bert`], [`image_input`], `pixel_quads`, [`maps`]: the networks;
 //! - [`lexical`], [`mlp`], [`quantiles`]: what is trained beside them;
 //! - [`listing`]: the three served models, and the names and shapes of the tensors they are made from;
 //! - [`file`]: a finished model on disk.
@@ -24,9 +24,11 @@ pub mod image_input;
 mod int8;
 pub mod lexical;
 pub mod listing;
+pub mod maps;
 pub mod mlp;
 mod node;
 pub mod ops;
+mod pixel_quads;
 mod proto;
 pub mod quantiles;
 pub mod quantisation;

@@ -83,8 +83,7 @@ impl Int8Layer {
     /// Weights that are rounded shift the mean of every output by their errors times the mean of the input, which the bias
     /// takes back (Nagel et al. 2019). The scales are large enough for the bias in steps of `step * scale`.
     pub fn convolution(kernels: &HostTensor, bias: &HostTensor, input: &Activation, step: f32) -> Self {
-        let finest = |output: usize| bias.data[output].abs() / (step * LARGEST_BIAS);
-        let weight = Int8Tensor::per_channel(kernels, 0, finest);
+        let weight = Int8Tensor::per_channel(kernels, 0, finest_for(bias, step));
         let outputs = weight.scales.len().max(1);
         let [inputs, size] = [1, 2].map(|axis| kernels.shape.iter().skip(axis).product::<usize>().max(1));
         let group_inputs = inputs / size;
@@ -98,9 +97,9 @@ impl Int8Layer {
         Self { bias: without(&bias.data, &shifts), weight }
     }
 
-    /// Weights [inputs, outputs], corrected as in [`convolution`](Self::convolution).
-    pub fn dense(weight: &HostTensor, bias: &HostTensor, input: &Activation) -> Self {
-        let rounded = Int8Tensor::per_channel(weight, 1, |_| 0.0);
+    /// Weights [inputs, outputs], their input in steps of `step`, corrected as in [`convolution`](Self::convolution).
+    pub fn dense(weight: &HostTensor, bias: &HostTensor, input: &Activation, step: f32) -> Self {
+        let rounded = Int8Tensor::per_channel(weight, 1, finest_for(bias, step));
         let outputs = rounded.scales.len().max(1);
         let mut shifts = vec![0.0; outputs];
         for (index, error) in rounded.errors(weight).enumerate() {
@@ -108,6 +107,11 @@ impl Int8Layer {
         }
         Self { bias: without(&bias.data, &shifts), weight: rounded }
     }
+}
+
+/// The smallest scale for the weights of an output with which its bias fits into an integer.
+fn finest_for(bias: &HostTensor, step: f32) -> impl Fn(usize) -> f32 {
+    move |output| bias.data[output].abs() / (step * LARGEST_BIAS)
 }
 
 fn without(bias: &[f32], shifts: &[f64]) -> Vec<f32> {

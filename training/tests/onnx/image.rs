@@ -4,7 +4,7 @@ use marketrank_train::{
     onnx::{
         Dim, GraphBuilder, OnnxError, Precision,
         convolution::{Convolution, Padding},
-        image_input::{EFFICIENTNET_LITE, IMAGENET, PixelScale, image_input},
+        image_input::{self, EFFICIENTNET_LITE, IMAGENET, PixelScale},
     },
     weights::{HostTensor, StateDict, StateDictError},
 };
@@ -101,7 +101,8 @@ fn kernels_of_another_size_are_refused_by_name() {
 /// What a network sees of a photo one pixel high and two wide.
 fn normalised(scale: PixelScale, pixels: [u8; 6]) -> Output {
     let mut g = GraphBuilder::new("pixels", Precision::Float32);
-    let planes = image_input(&mut g, scale);
+    let image = image_input::image_input(&mut g);
+    let planes = image_input::normalised(&mut g, &image, scale);
     g.output("planes", &planes, &PLANES);
     let mut runtime = Runtime::load(&g.finish().unwrap());
     runtime.run(vec![("image", tensor(&[1, 1, 2, 3], &pixels))]).remove("planes").unwrap()

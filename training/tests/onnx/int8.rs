@@ -9,15 +9,21 @@ use marketrank::{
 use marketrank_train::{
     learn::{IMAGE_INPUT, TEXT_INPUT},
     onnx::{
-        Arithmetic, BertArchitecture, ImageBackbone, Precision, TextBackbone,
+        Arithmetic, BertArchitecture, ImageBackbone, LabelCounts, Precision, TextBackbone,
         backbone::{write_image_backbone, write_text_backbone},
         calibration::Calibration,
+        efficientnet::{FEATURES, MIDDLE_FEATURES},
+        listing::write_image_model,
     },
     quantise::observe::observe_session,
     weights::{self, StateDict},
 };
+use ort::session::SessionInputValue;
 
-use crate::runtime::{Runtime, session, tensor};
+use crate::{
+    formula::insert_dense,
+    runtime::{Runtime, assert_close, operators, session, tensor},
+};
 
 const MINILM: BertArchitecture = BertArchitecture { layers: 6, heads: 12, layer_norm_epsilon: 1e-12 };
 
@@ -63,6 +69,17 @@ fn unseen() -> impl Iterator<Item = &'static Example> {
     EXAMPLES.iter().step_by(3)
 }
 
+fn photo_of(example: &Example) -> Vec<(&'static str, SessionInputValue<'static>)> {
+    let shape = [1, IMAGE_INPUT.height as usize, IMAGE_INPUT.width as usize, 3];
+    vec![("image", tensor(&shape, example.photo.as_ref().unwrap().as_bytes()))]
+}
+
+fn text_of(example: &Example) -> Vec<(&'static str, SessionInputValue<'static>)> {
+    let ids = example.tokens.as_ref().unwrap().ids();
+    let (shape, mask) = ([1, ids.len()], vec![1_i64; ids.len()]);
+    vec![("input_ids", tensor(&shape, ids)), ("attention_mask", tensor(&shape, &mask))]
+}
+
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
@@ -78,11 +95,8 @@ fn int8_photo_features_point_where_those_of_float32_do() {
     assert!(int8.len() * 3 < float.len(), "{} bytes, {} in float32", int8.len(), float.len());
     let (mut int8, mut float) = (Runtime::load(&int8), Runtime::load(&float));
     for example in unseen() {
-        let pixels = example.photo.as_ref().unwrap().as_bytes();
-        let features = |runtime: &mut Runtime| {
-            let shape = [1, IMAGE_INPUT.height as usize, IMAGE_INPUT.width as usize, 3];
-            runtime.run(vec![("image", tensor(&shape, pixels))]).remove("features").unwrap().data
-        };
+        let features =
+            |runtime: &mut Runtime| runtime.run(photo_of(example)).remove("features").unwrap().data;
         let similarity = cosine(&features(&mut int8), &features(&mut float));
         assert!(similarity > 0.95, "{similarity}");
     }
@@ -98,15 +112,67 @@ fn int8_text_embeddings_point_where_those_of_float32_do() {
     assert!(int8.len() * 7 < float.len() * 2, "{} bytes, {} in float32", int8.len(), float.len());
     let (mut int8, mut float) = (Runtime::load(&int8), Runtime::load(&float));
     for example in unseen() {
-        let ids = example.tokens.as_ref().unwrap().ids();
-        let pooled = |runtime: &mut Runtime| {
-            let shape = [1, ids.len()];
-            let mask = vec![1_i64; ids.len()];
-            let inputs = vec![("input_ids", tensor(&shape, ids)), ("attention_mask", tensor(&shape, &mask))];
-            runtime.run(inputs).remove("pooled").unwrap().data
-        };
+        let pooled = |runtime: &mut Runtime| runtime.run(text_of(example)).remove("pooled").unwrap().data;
         let similarity = cosine(&pooled(&mut int8), &pooled(&mut float));
         assert!(similarity > 0.98, "{similarity}");
+    }
+}
+
+/// A photo model with made-up heads for two categories.
+fn photo_model(arithmetic: Arithmetic, heads: &StateDict) -> Vec<u8> {
+    let weights = published("efficientnet_lite2.pth");
+    let labels = LabelCounts { categories: 2, subcategories: 1 };
+    write_image_model(labels, ImageBackbone::EfficientNetLite2(&weights), heads, arithmetic).unwrap()
+}
+
+fn photo_heads() -> StateDict {
+    let mut heads = StateDict::default();
+    insert_dense(&mut heads, "heads", 0, [FEATURES, 3]);
+    insert_dense(&mut heads, "projection", 0, [FEATURES + MIDDLE_FEATURES, 32]);
+    insert_dense(&mut heads, "projection", 1, [32, 6]);
+    insert_dense(&mut heads, "appearance", 0, [MIDDLE_FEATURES, 2]);
+    heads
+}
+
+#[test]
+fn in_int8_too_the_mean_of_an_activation_over_the_cells_and_the_bias_are_the_logit() {
+    let heads = photo_heads();
+    let int8 = photo_model(calibration_of(&photo_model(Arithmetic::Observed, &heads)), &heads);
+    let mut runtime = Runtime::load(&int8);
+    for example in unseen() {
+        let outputs = runtime.run(photo_of(example));
+        assert_eq!(outputs["activation"].shape, [1, 2, 7, 7]);
+        let cells = outputs["activation"].data.chunks(49);
+        let bias = &heads.get("heads.0.bias").unwrap().data;
+        let logits: Vec<f32> =
+            cells.zip(bias).map(|(cells, bias)| cells.iter().sum::<f32>() / 49.0 + bias).collect();
+        assert_close(&outputs["logits"].data, &logits);
+    }
+}
+
+#[test]
+fn onnx_runtime_takes_all_of_an_int8_photo_network_and_its_projection_for_integers() {
+    let heads = photo_heads();
+    let int8 = photo_model(calibration_of(&photo_model(Arithmetic::Observed, &heads)), &heads);
+    let run = operators(&int8, photo_of(&EXAMPLES[0]));
+    // Two layers of the projection; the classes and the appearance stay in floats, and the activation is one product.
+    let expected =
+        [("QLinearConv", 64), ("Conv", 0), ("QGemm", 2), ("Gemm", 2), ("FusedGemm", 0), ("MatMul", 1)];
+    for (operator, count) in expected {
+        assert_eq!(run.get(operator).copied().unwrap_or_default(), count, "{operator} in {run:?}");
+    }
+}
+
+#[test]
+fn onnx_runtime_takes_every_layer_of_an_int8_bert_for_integers_and_its_attention_for_one_operator() {
+    let weights = published("minilm/model.safetensors");
+    let minilm = TextBackbone { architecture: MINILM, weights: &weights };
+    let write = |arithmetic| write_text_backbone(minilm, arithmetic).unwrap();
+    let int8 = write(calibration_of(&write(Arithmetic::Observed)));
+    let run = operators(&int8, text_of(&EXAMPLES[0]));
+    // The one product in floats is the mean over the tokens.
+    for (operator, count) in [("QGemm", 24), ("Attention", 6), ("Gemm", 0), ("MatMul", 1), ("Transpose", 0)] {
+        assert_eq!(run.get(operator).copied().unwrap_or_default(), count, "{operator} in {run:?}");
     }
 }
 

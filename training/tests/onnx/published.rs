@@ -8,7 +8,7 @@ use marketrank_train::{
     onnx::{
         BertArchitecture, Dim, GraphBuilder, Precision, TextBackbone, Value, backbone,
         bert::{self, BertWeights},
-        efficientnet::efficientnet_lite2,
+        efficientnet::{Photo, efficientnet_lite2},
         resnet50::resnet50,
     },
     weights::{self, StateDict},
@@ -51,7 +51,8 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 fn efficientnet_lite2_reproduces_its_recorded_outputs() {
     let weights = published("efficientnet_lite2.pth");
     let mut runtime = photo_model(|g, image| {
-        let features = efficientnet_lite2(g, &weights, image).unwrap().features;
+        let photo = Photo::Planes(image.clone());
+        let features = efficientnet_lite2(g, &weights, &photo).unwrap().features;
         let classifier = g.weight("_fc.weight", weights.get("_fc.weight").unwrap());
         let classifier = g.transpose(&classifier, &[1, 0]);
         let bias = g.weight("_fc.bias", weights.get("_fc.bias").unwrap());
@@ -85,8 +86,10 @@ fn efficientnet_lite2_reproduces_its_recorded_outputs() {
 #[test]
 fn burn_and_onnx_runtime_agree_on_efficientnet_lite2() {
     let weights = published("efficientnet_lite2.pth");
-    let mut runtime =
-        photo_model(|g, image| vec![("features", efficientnet_lite2(g, &weights, image).unwrap().features)]);
+    let mut runtime = photo_model(|g, image| {
+        let photo = Photo::Planes(image.clone());
+        vec![("features", efficientnet_lite2(g, &weights, &photo).unwrap().features)]
+    });
     // Odd and even sides, since SAME padding treats them differently.
     let shape = [2, 3, 75, 98];
     let images: Vec<f32> = uniform("photos", shape.iter().product()).map(|u| 2.0 * u).collect();

@@ -66,6 +66,26 @@ pub fn session(model: &[u8]) -> Session {
     session.expect("ONNX Runtime refuses the model")
 }
 
+/// How often ONNX Runtime runs each operator for these inputs, as it has optimised the model.
+pub fn operators(model: &[u8], inputs: Vec<(&str, SessionInputValue<'_>)>) -> HashMap<String, usize> {
+    let folder = tempfile::tempdir().unwrap();
+    let session = Session::builder(environment())
+        .and_then(|builder| Ok(builder.with_profiling(folder.path().join("profile"))?))
+        .and_then(|mut builder| builder.commit_from_memory(model));
+    let mut session = session.expect("ONNX Runtime refuses the model");
+    session.run(inputs).expect("the model fails");
+    let profile = std::fs::read(session.end_profiling().unwrap()).unwrap();
+    let events: Vec<serde_json::Value> = serde_json::from_slice(&profile).unwrap();
+    let mut counts = HashMap::new();
+    for event in events {
+        let is_run = event["name"].as_str().is_some_and(|name| name.ends_with("_kernel_time"));
+        if let (true, Some(operator)) = (is_run, event["args"]["op_name"].as_str()) {
+            *counts.entry(operator.to_owned()).or_default() += 1;
+        }
+    }
+    counts
+}
+
 /// An input tensor. (Tensors are ONNX Runtime's too, so the library must be loaded before the first of them.)
 pub fn tensor<T: PrimitiveTensorElementType + std::fmt::Debug + Clone + 'static>(
     shape: &[usize],

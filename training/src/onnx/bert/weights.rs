@@ -23,6 +23,18 @@ pub(super) struct Linear {
     pub bias: HostTensor,
 }
 
+impl Linear {
+    /// Multiplies the last outputs, as many as there are factors.
+    pub fn scale_last_outputs(&mut self, factors: &[f32]) {
+        let outputs = self.bias.data.len();
+        let first = outputs.saturating_sub(factors.len());
+        let rows = self.weight.data.chunks_exact_mut(outputs.max(1));
+        for row in rows.chain([self.bias.data.as_mut_slice()]) {
+            row[first..].iter_mut().zip(factors).for_each(|(x, factor)| *x *= factor);
+        }
+    }
+}
+
 /// What a layer normalisation multiplies by and then adds, each as wide as the hidden states.
 pub(super) struct Norm<'a> {
     pub gain: &'a HostTensor,
