@@ -4,7 +4,7 @@ use std::{fs::File, process::Stdio, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::program::{marketrank, program, repository, stderr};
+use crate::program::{client, marketrank, program, repository, stderr};
 
 /// A new key and its line of the key file, as the program prints them.
 fn new_key(scopes: &str) -> (String, String) {
@@ -73,7 +73,7 @@ fn keys_stand_in_no_log_however_much_is_logged() {
         }
         std::thread::sleep(Duration::from_millis(100));
     };
-    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     for (key, status) in [(&key, 200), (&wrong, 401)] {
         let answer = client.get(format!("http://{address}/v1/products")).bearer_auth(key).send().unwrap();
         assert_eq!(answer.status(), status);

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::program::{Server, change_manifest, linked_models, replace, repository, variants};
+use crate::program::{Server, change_manifest, client, linked_models, replace, repository, variants};
 
 /// The output's name in an ONNX file: its length, then its letters. The other is as long, so the file stays one.
 const MAPS: &[u8] = b"\x0aactivation";
@@ -42,7 +41,7 @@ fn models_without_maps_predict_the_same_and_say_nothing_of_where() {
     let answers = |models: &Path| {
         let data = TempDir::new().unwrap();
         let server = Server::start_over(models, data.path(), &["--precision", "int8"]);
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let predict = |listing: &Value| {
             let url = format!("http://{}/v1/predict-category", server.address);
             let response = client.post(url).json(listing).send().unwrap();

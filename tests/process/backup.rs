@@ -7,18 +7,13 @@ use std::{
     thread,
 };
 
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, import, program, stderr};
+use crate::program::{Server, client, import, program, stderr};
 
 /// More than one entry of a backup holds.
 const PRODUCTS: usize = 300;
-
-fn client() -> Client {
-    Client::builder().no_proxy().build().unwrap()
-}
 
 /// A catalogue of products that need few embeddings: most of them are one listing.
 fn filled(data: &Path) -> PathBuf {

@@ -16,7 +16,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     fault_proxy::{Fault, FaultProxy},
-    program::{Server, eventually},
+    program::{Server, client_that_waits, eventually},
 };
 
 /// Every fault that a read and a write must survive.
@@ -74,7 +74,7 @@ impl Shop {
         let nodes = [&[proxy.address], others].concat();
         let nodes: Vec<String> = nodes.iter().map(|node| format!("http://{node}")).collect();
         let server = Self::serve(&nodes.join(","), &collection, &data);
-        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client = client_that_waits(PATIENCE);
         Self { proxy, server, client, collection, _data: data }
     }
 

@@ -2,11 +2,10 @@
 
 use std::thread;
 
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::Server;
+use crate::program::{Server, client};
 
 /// Sends this many different listings at once and gives each answer's status, `retry-after` and body.
 fn burst(server: &Server, requests: usize) -> Vec<(u16, Option<u64>, Value)> {
@@ -15,7 +14,7 @@ fn burst(server: &Server, requests: usize) -> Vec<(u16, Option<u64>, Value)> {
         .map(|number| {
             let url = url.clone();
             thread::spawn(move || {
-                let client = Client::builder().no_proxy().build().unwrap();
+                let client = client();
                 let description = format!("{number} gears, a 56 cm frame, new tyres and brakes. ").repeat(40);
                 let listing = json!({"title": "Road bike", "description": description});
                 let response = client.post(url).json(&listing).send().unwrap();

@@ -2,12 +2,11 @@
 
 use std::{fs, thread};
 
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::program::{PATIENT, Server, change_manifest, linked_models, replace};
+use crate::program::{PATIENT, Server, change_manifest, client, linked_models, replace};
 
 /// A word whose token the models' tables do not reach.
 const POISON: &str = "xylophone";
@@ -36,7 +35,7 @@ fn ask_at_once(server: &Server, titles: &[&str]) -> Vec<(u16, Option<String>, Va
             .map(|title| {
                 let url = &url;
                 scope.spawn(move || {
-                    let client = Client::builder().no_proxy().build().unwrap();
+                    let client = client();
                     let response = client.post(url).json(&json!({"title": title})).send().unwrap();
                     let id = response.headers().get("x-request-id").map(|id| id.to_str().unwrap().to_owned());
                     (response.status().as_u16(), id, response.json().unwrap())

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reqwest::blocking::Client;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -44,6 +45,16 @@ pub fn import(table: &Path, data: &Path) -> Command {
 
 /// Flags of a server that turns no request away for its wait: on a machine that runs other tests beside, anyone waits long.
 pub const PATIENT: [&str; 2] = ["--max-wait-ms=60000", "--overload-wait-ms=60000"];
+
+/// A client that asks the server itself, whatever proxy the environment names.
+pub fn client() -> Client {
+    Client::builder().no_proxy().build().unwrap()
+}
+
+/// The same, waiting so long for an answer.
+pub fn client_that_waits(timeout: Duration) -> Client {
+    Client::builder().no_proxy().timeout(timeout).build().unwrap()
+}
 
 /// A folder of links to the repository's models, of which a test may replace one.
 pub fn linked_models() -> TempDir {

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{Server, import, linked_models, marketrank, replace, repository, stderr};
+use crate::program::{Server, client, import, linked_models, marketrank, replace, repository, stderr};
 
 /// The repository's models under another version, so that their embeddings count as others.
 fn other_models() -> TempDir {
@@ -61,7 +61,7 @@ fn the_old_catalogue_serves_while_the_new_one_is_filled_from_it() {
     let from = format!("http://{}", server.address);
     let output = reindex(&models, &from, &new).env("NO_PROXY", "127.0.0.1").output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
-    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let sofa: Value = client.get(format!("{from}/v1/products/sofa")).send().unwrap().json().unwrap();
     assert_eq!(sofa["title"], "Grey sofa");
 

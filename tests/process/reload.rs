@@ -14,7 +14,9 @@ use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{PATIENT, Server, change_manifest, eventually, linked_models, replace, variants};
+use crate::program::{
+    PATIENT, Server, change_manifest, client_that_waits, eventually, linked_models, replace, variants,
+};
 
 /// No answer is remembered, so that every one is the models' own.
 const NO_CACHE: [&str; 2] = ["--cache-mb", "0"];
@@ -58,7 +60,7 @@ fn assert_refused(spoil: impl FnOnce(&Path), reason: &[&str]) {
 }
 
 fn client() -> Client {
-    Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().unwrap()
+    client_that_waits(Duration::from_secs(120))
 }
 
 fn url(server: &Server, route: &str) -> String {

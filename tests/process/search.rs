@@ -1,10 +1,9 @@
 //! The catalogue of `make run`, asked in a buyer's own words.
 
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{PATIENT, Server, import, repository, stderr};
+use crate::program::{PATIENT, Server, client, import, repository, stderr};
 
 /// What somebody might type, in other words than the listing's, and the listing that is meant. Written before any was asked.
 const QUERIES: [(&str, &str); 50] = [
@@ -69,7 +68,7 @@ fn most_of_what_a_buyer_asks_in_other_words_is_among_the_first_three() {
     assert!(output.status.success(), "{}", stderr(&output));
     let server = Server::start_with(data.path(), &PATIENT);
     let url = format!("http://{}/v1/rank-products", server.address);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let is_missed = |&&(query, wanted): &&(&str, &str)| {
         let answer = client.post(&url).json(&json!({"query": {"text": query}, "limit": 3})).send().unwrap();
         assert_eq!(answer.status(), 200);

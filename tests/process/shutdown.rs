@@ -6,11 +6,10 @@ use std::{
     time::Duration,
 };
 
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{PATIENT, Server, eventually};
+use crate::program::{PATIENT, Server, client_that_waits, eventually};
 
 #[test]
 fn sigterm_answers_what_is_in_flight_and_loses_nothing() {
@@ -28,7 +27,7 @@ fn sigterm_answers_what_is_in_flight_and_loses_nothing() {
                 let products: Vec<Value> = (0..16)
                     .map(|i| json!({"id": format!("p-{number}-{i}"), "title": "Sofa", "description": long}))
                     .collect();
-                let client = Client::builder().no_proxy().timeout(Duration::from_secs(240)).build().unwrap();
+                let client = client_that_waits(Duration::from_secs(240));
                 let response = client.post(format!("{base}/v1/products")).json(&products).send().unwrap();
                 assert_eq!(response.status(), 200);
                 response.json::<Value>().unwrap()["stored"].as_u64().unwrap()
@@ -75,8 +74,7 @@ fn a_restart_under_load_fails_no_request_but_those_refused_at_the_door() {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 scope.spawn(|| {
-                    let client =
-                        Client::builder().no_proxy().timeout(Duration::from_secs(240)).build().unwrap();
+                    let client = client_that_waits(Duration::from_secs(240));
                     let mut failed = Vec::new();
                     while !done.load(Ordering::Relaxed) {
                         match client.post(&url).json(&json!({"title": "Raleigh road bike"})).send() {

@@ -7,11 +7,10 @@ use std::{
     process::Command,
 };
 
-use reqwest::blocking::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, marketrank, repository, stderr};
+use crate::program::{Server, client, marketrank, repository, stderr};
 
 fn check(folder: &Path) -> (Option<i32>, String) {
     let output = marketrank("check", &repository("models"), folder).output().unwrap();
@@ -28,14 +27,14 @@ fn catalogue(folder: &Path) {
 }
 
 fn put(server: &Server, id: &str, title: &str) -> (u16, Value) {
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let url = format!("http://{}/v1/products/{id}", server.address);
     let answer = client.put(url).json(&json!({"title": title})).send().unwrap();
     (answer.status().as_u16(), answer.json().unwrap())
 }
 
 fn title(server: &Server, id: &str) -> Option<String> {
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let answer = client.get(format!("http://{}/v1/products/{id}", server.address)).send().unwrap();
     if answer.status() == 404 {
         return None;

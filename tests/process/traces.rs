@@ -4,7 +4,7 @@ use std::{io::Read, net::TcpListener, thread};
 
 use tempfile::TempDir;
 
-use crate::program::Server;
+use crate::program::{Server, client};
 
 #[test]
 fn the_trace_of_the_caller_goes_on_in_the_spans_that_are_sent() {
@@ -20,10 +20,7 @@ fn the_trace_of_the_caller_goes_on_in_the_spans_that_are_sent() {
     });
     let data = TempDir::new().unwrap();
     let server = Server::start_with(data.path(), &["--otlp-endpoint", &endpoint]);
-    reqwest::blocking::Client::builder()
-        .no_proxy()
-        .build()
-        .unwrap()
+    client()
         .get(format!("http://{}/health/live", server.address))
         .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
         .send()
