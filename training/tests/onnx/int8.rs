@@ -57,6 +57,33 @@ static EXAMPLES: LazyLock<Vec<Example>> = LazyLock::new(|| {
     photos.iter().zip(&titles).take(24).map(example).collect()
 });
 
+fn text_model(arithmetic: Arithmetic) -> Vec<u8> {
+    let weights = published("minilm/model.safetensors");
+    write_text_backbone(TextBackbone { architecture: MINILM, weights: &weights }, arithmetic).unwrap()
+}
+
+static INT8_TEXT: LazyLock<Vec<u8>> =
+    LazyLock::new(|| text_model(calibration_of(&text_model(Arithmetic::Observed))));
+
+/// A photo model with made-up heads for two categories.
+fn photo_model(arithmetic: Arithmetic) -> Vec<u8> {
+    let weights = published("efficientnet_lite2.pth");
+    let labels = LabelCounts { categories: 2, subcategories: 1 };
+    write_image_model(labels, ImageBackbone::EfficientNetLite2(&weights), &photo_heads(), arithmetic).unwrap()
+}
+
+fn photo_heads() -> StateDict {
+    let mut heads = StateDict::default();
+    insert_dense(&mut heads, "heads", 0, [FEATURES, 3]);
+    insert_dense(&mut heads, "projection", 0, [FEATURES + MIDDLE_FEATURES, 32]);
+    insert_dense(&mut heads, "projection", 1, [32, 6]);
+    insert_dense(&mut heads, "appearance", 0, [MIDDLE_FEATURES, 2]);
+    heads
+}
+
+static INT8_PHOTO: LazyLock<Vec<u8>> =
+    LazyLock::new(|| photo_model(calibration_of(&photo_model(Arithmetic::Observed))));
+
 /// Every third example is kept for comparing; the others calibrate.
 fn calibration_of(observed: &[u8]) -> Arithmetic {
     let seen: Vec<Example> =
@@ -104,13 +131,9 @@ fn int8_photo_features_point_where_those_of_float32_do() {
 
 #[test]
 fn int8_text_embeddings_point_where_those_of_float32_do() {
-    let weights = published("minilm/model.safetensors");
-    let text = TextBackbone { architecture: MINILM, weights: &weights };
-    let write = |arithmetic| write_text_backbone(text, arithmetic).unwrap();
-    let int8 = write(calibration_of(&write(Arithmetic::Observed)));
-    let float = write(Precision::Float32.into());
+    let (int8, float) = (&*INT8_TEXT, text_model(Precision::Float32.into()));
     assert!(int8.len() * 7 < float.len() * 2, "{} bytes, {} in float32", int8.len(), float.len());
-    let (mut int8, mut float) = (Runtime::load(&int8), Runtime::load(&float));
+    let (mut int8, mut float) = (Runtime::load(int8), Runtime::load(&float));
     for example in unseen() {
         let pooled = |runtime: &mut Runtime| runtime.run(text_of(example)).remove("pooled").unwrap().data;
         let similarity = cosine(&pooled(&mut int8), &pooled(&mut float));
@@ -118,27 +141,10 @@ fn int8_text_embeddings_point_where_those_of_float32_do() {
     }
 }
 
-/// A photo model with made-up heads for two categories.
-fn photo_model(arithmetic: Arithmetic, heads: &StateDict) -> Vec<u8> {
-    let weights = published("efficientnet_lite2.pth");
-    let labels = LabelCounts { categories: 2, subcategories: 1 };
-    write_image_model(labels, ImageBackbone::EfficientNetLite2(&weights), heads, arithmetic).unwrap()
-}
-
-fn photo_heads() -> StateDict {
-    let mut heads = StateDict::default();
-    insert_dense(&mut heads, "heads", 0, [FEATURES, 3]);
-    insert_dense(&mut heads, "projection", 0, [FEATURES + MIDDLE_FEATURES, 32]);
-    insert_dense(&mut heads, "projection", 1, [32, 6]);
-    insert_dense(&mut heads, "appearance", 0, [MIDDLE_FEATURES, 2]);
-    heads
-}
-
 #[test]
 fn in_int8_too_the_mean_of_an_activation_over_the_cells_and_the_bias_are_the_logit() {
     let heads = photo_heads();
-    let int8 = photo_model(calibration_of(&photo_model(Arithmetic::Observed, &heads)), &heads);
-    let mut runtime = Runtime::load(&int8);
+    let mut runtime = Runtime::load(&INT8_PHOTO);
     for example in unseen() {
         let outputs = runtime.run(photo_of(example));
         assert_eq!(outputs["activation"].shape, [1, 2, 7, 7]);
@@ -152,9 +158,7 @@ fn in_int8_too_the_mean_of_an_activation_over_the_cells_and_the_bias_are_the_log
 
 #[test]
 fn onnx_runtime_takes_all_of_an_int8_photo_network_and_its_projection_for_integers() {
-    let heads = photo_heads();
-    let int8 = photo_model(calibration_of(&photo_model(Arithmetic::Observed, &heads)), &heads);
-    let run = operators(&int8, photo_of(&EXAMPLES[0]));
+    let run = operators(&INT8_PHOTO, photo_of(&EXAMPLES[0]));
     // Two layers of the projection; the classes and the appearance stay in floats, and the activation is one product.
     let expected =
         [("QLinearConv", 64), ("Conv", 0), ("QGemm", 2), ("Gemm", 2), ("FusedGemm", 0), ("MatMul", 1)];
@@ -165,11 +169,7 @@ fn onnx_runtime_takes_all_of_an_int8_photo_network_and_its_projection_for_intege
 
 #[test]
 fn onnx_runtime_takes_every_layer_of_an_int8_bert_for_integers_and_its_attention_for_one_operator() {
-    let weights = published("minilm/model.safetensors");
-    let minilm = TextBackbone { architecture: MINILM, weights: &weights };
-    let write = |arithmetic| write_text_backbone(minilm, arithmetic).unwrap();
-    let int8 = write(calibration_of(&write(Arithmetic::Observed)));
-    let run = operators(&int8, text_of(&EXAMPLES[0]));
+    let run = operators(&INT8_TEXT, text_of(&EXAMPLES[0]));
     // The one product in floats is the mean over the tokens.
     for (operator, count) in [("QGemm", 24), ("Attention", 6), ("Gemm", 0), ("MatMul", 1), ("Transpose", 0)] {
         assert_eq!(run.get(operator).copied().unwrap_or_default(), count, "{operator} in {run:?}");
@@ -178,10 +178,7 @@ fn onnx_runtime_takes_every_layer_of_an_int8_bert_for_integers_and_its_attention
 
 #[test]
 fn an_int8_answer_does_not_depend_on_what_else_is_in_the_batch() {
-    let weights = published("minilm/model.safetensors");
-    let text = TextBackbone { architecture: MINILM, weights: &weights };
-    let write = |arithmetic| write_text_backbone(text, arithmetic).unwrap();
-    let mut int8 = Runtime::load(&write(calibration_of(&write(Arithmetic::Observed))));
+    let mut int8 = Runtime::load(&INT8_TEXT);
     let short = [101_i64, 7861, 3231, 102];
     let long = [101_i64, 2047, 10165, 3899, 4624, 2005, 5096, 102];
     let alone = int8
@@ -198,16 +195,13 @@ fn an_int8_answer_does_not_depend_on_what_else_is_in_the_batch() {
 
 #[test]
 fn a_network_that_was_not_observed_stays_in_floats() {
-    let weights = published("minilm/model.safetensors");
-    let text = TextBackbone { architecture: MINILM, weights: &weights };
-    let nothing_seen = Arithmetic::Int8(Rc::new(Calibration::default()));
-    let model = write_text_backbone(text, nothing_seen).unwrap();
+    let model = text_model(Arithmetic::Int8(Rc::new(Calibration::default())));
     let ids = [101_i64, 7861, 3231, 102];
     let inputs =
         || vec![("input_ids", tensor(&[1, 4], &ids)), ("attention_mask", tensor(&[1, 4], &[1_i64; 4]))];
     let found = Runtime::load(&model).run(inputs()).remove("pooled").unwrap();
-    let float = write_text_backbone(text, Precision::Float32).unwrap();
-    let expected = Runtime::load(&float).run(inputs()).remove("pooled").unwrap();
+    let expected =
+        Runtime::load(&text_model(Precision::Float32.into())).run(inputs()).remove("pooled").unwrap();
     // Only the tables of embeddings are rounded.
     assert!(cosine(&found.data, &expected.data) > 0.999);
 }
