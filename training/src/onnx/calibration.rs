@@ -45,7 +45,7 @@ impl Activation {
         self
     }
 
-    /// As if it had been seen so many times beside itself, all channels once and then once more.
+    /// The channels of so many neighbours beside each other, of which each is like this.
     pub(super) fn repeated(&self, times: usize) -> Self {
         let [low, high] = [&self.low, &self.high].map(|values| values.repeat(times));
         Self { low, high, sum: self.sum.repeat(times), count: self.count }

@@ -130,7 +130,7 @@ impl Emitter<'_> {
                     return Ok(pixel_quads::windows_apart(self.g, &x, STEM));
                 };
                 let values = pixel_quads::windows_apart(self.g, &bytes.values, STEM);
-                Ok(self.g.dequantised(&bytes.moved_to(values)))
+                Ok(self.g.dequantised(bytes.moved_to(values)))
             }
         }
     }

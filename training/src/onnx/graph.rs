@@ -11,7 +11,7 @@ use prost::Message;
 
 use super::{
     Arithmetic, OnnxError,
-    int8::Rounded,
+    int8::Bytes,
     node::NodeBuilder,
     proto::{
         GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto, TensorProto,
@@ -82,8 +82,8 @@ pub enum Table {
 pub struct GraphBuilder {
     graph: GraphProto,
     pub(super) arithmetic: Arithmetic,
-    /// The values that were rounded to 8 bits.
-    pub(super) steps: HashMap<String, Rounded>,
+    /// What values were before they were floats, where they had 8 bits.
+    pub(super) bytes: HashMap<String, Bytes>,
     metadata: Vec<StringStringEntryProto>,
     /// How often each name was asked for, to make the next one unique.
     names: HashMap<String, usize>,
@@ -99,7 +99,7 @@ impl GraphBuilder {
         let mut builder = Self {
             graph: GraphProto { name: name.to_owned(), ..GraphProto::default() },
             arithmetic,
-            steps: HashMap::new(),
+            bytes: HashMap::new(),
             metadata: Vec::new(),
             names: HashMap::new(),
             constants: HashSet::new(),

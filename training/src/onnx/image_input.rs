@@ -41,8 +41,7 @@ pub fn normalised(g: &mut GraphBuilder, pixels: &Value<u8>, scale: PixelScale) -
     // Bytes are moved, not floats; and ONNX Runtime is slow to broadcast over a last axis of three.
     let pixels = g.transpose(pixels, &[0, 3, 1, 2]);
     if let (Some(map), Some(activation)) = (scale.as_affine(), g.calibrated(PIXELS)) {
-        let bytes = g.as_bytes(PIXELS, pixels, map, activation);
-        return g.dequantised(&bytes);
+        return g.bytes_as_activation(PIXELS, pixels, map, activation);
     }
     let pixels: Value<f32> = g.cast(&pixels);
     let (mean, deviation) = (g.channels(&scale.mean), g.channels(&scale.deviation));

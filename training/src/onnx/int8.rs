@@ -8,13 +8,6 @@ use super::{
 };
 use crate::weights::HostTensor;
 
-/// What is known of a value that was rounded to 8 bits.
-#[derive(Debug, Clone)]
-pub(super) struct Rounded {
-    activation: Activation,
-    step: f32,
-}
-
 /// An activation as it is while it has 8 bits.
 #[derive(Debug, Clone)]
 pub(super) struct Bytes {
@@ -38,7 +31,7 @@ impl GraphBuilder {
     /// otherwise `x` itself.
     pub fn activation(&mut self, name: &str, x: &Value<f32>) -> Value<f32> {
         match self.rounded(name, x) {
-            Some(bytes) => self.dequantised(&bytes),
+            Some(bytes) => self.dequantised(bytes),
             None => x.clone(),
         }
     }
@@ -58,24 +51,23 @@ impl GraphBuilder {
         Bytes { values, map, scale, zero, activation }
     }
 
-    /// Values that have 8 bits from the start: nothing is rounded.
-    pub(super) fn as_bytes(
+    /// An activation that has 8 bits from the start: nothing is rounded.
+    pub(super) fn bytes_as_activation(
         &mut self,
         name: &str,
         values: Value<u8>,
         map: Affine,
         activation: Activation,
-    ) -> Bytes {
+    ) -> Value<f32> {
         let (scale, zero) = self.affine(name, map);
-        Bytes { values, map, scale, zero, activation }
+        self.dequantised(Bytes { values, map, scale, zero, activation })
     }
 
     /// What bytes stand for.
-    pub(super) fn dequantised(&mut self, bytes: &Bytes) -> Value<f32> {
+    pub(super) fn dequantised(&mut self, bytes: Bytes) -> Value<f32> {
         let node = self.node("DequantizeLinear").input(&bytes.values).input(&bytes.scale).input(&bytes.zero);
-        let x = node.emit();
-        let rounded = Rounded { activation: bytes.activation.clone(), step: bytes.map.scale };
-        self.steps.insert(x.name().to_owned(), rounded);
+        let x: Value<f32> = node.emit();
+        self.bytes.insert(x.name().to_owned(), bytes);
         x
     }
 
@@ -88,10 +80,10 @@ impl GraphBuilder {
         bias: &HostTensor,
     ) -> [Value<f32>; 2] {
         let (weight_name, bias_name) = (format!("{name}.weight"), format!("{name}.bias"));
-        let Some(Rounded { activation, step }) = self.steps.get(x.name()) else {
+        let Some(Bytes { activation, map, .. }) = self.bytes.get(x.name()) else {
             return [self.weight(&weight_name, kernels), self.weight(&bias_name, bias)];
         };
-        let step = *step;
+        let step = map.scale;
         let layer = Int8Layer::convolution(kernels, bias, activation, step);
         [self.int8_weight(&weight_name, &layer.weight), self.int32_bias(&bias_name, &layer, step)]
     }
@@ -106,10 +98,14 @@ impl GraphBuilder {
         bias: &HostTensor,
     ) -> Value<f32> {
         let factors = self.smoothing(name, weight);
-        let Some(factors) = &factors else { return self.linear_of_smooth(name, x, weight, bias, None) };
-        let vector = self.vector(&format!("{name}.smoothing"), factors);
-        let x = self.mul(x, &vector);
-        self.linear_of_smooth(name, &x, weight, bias, Some(factors))
+        let x = match &factors {
+            Some(factors) => {
+                let factors = self.vector(&format!("{name}.smoothing"), factors);
+                self.mul(x, &factors)
+            }
+            None => x.clone(),
+        };
+        self.linear_of_smooth(name, &x, weight, bias, factors.as_deref())
     }
 
     /// What the channels of a layer's input are multiplied by before they are rounded; none where they are not.
@@ -137,7 +133,7 @@ impl GraphBuilder {
         let bytes = self.quantised(name, x, activation);
         let step = bytes.map.scale;
         let layer = Int8Layer::dense(&unscaled_rows(weight, factors), bias, &bytes.activation, step);
-        let x = self.dequantised(&bytes);
+        let x = self.dequantised(bytes);
         let weight = self.int8_weight(&weight_name, &layer.weight);
         let bias = self.int32_bias(&bias_name, &layer, step);
         // Of a product of rows and a sum ONNX Runtime makes one operator in integers, the bias inside.

@@ -29,8 +29,7 @@ pub(super) fn quads(g: &mut GraphBuilder, pixels: &Value<u8>, scale: PixelScale)
     let (map, activation) = (scale.as_affine()?, g.calibrated(PIXELS)?.repeated(QUAD));
     let quads = g.reshape(pixels, &[0, 0, -1, (QUAD * COLOURS) as i64]);
     let quads = g.transpose(&quads, &[0, 3, 1, 2]);
-    let bytes = g.as_bytes(PIXELS, quads, map, activation);
-    Some(g.dequantised(&bytes))
+    Some(g.bytes_as_activation(PIXELS, quads, map, activation))
 }
 
 /// Emits a convolution that has kernels [outputs, 3, 3, 3], stride 2 and TensorFlow's `SAME` padding over pixels, over quads

@@ -160,8 +160,9 @@ impl Encoder<'_> {
         let width = self.width;
         let projection = format!("{layer}.self");
         let mut projections = self.weights.query_key_value(&projection, width / self.architecture.heads)?;
-        let output = self.weights.linear(&format!("{layer}.output.dense"), [width, width])?;
-        let name = self.weights.name(&format!("{layer}.output.dense"));
+        let output_layer = format!("{layer}.output.dense");
+        let output = self.weights.linear(&output_layer, [width, width])?;
+        let name = self.weights.name(&output_layer);
         // Each channel of what comes out is one of the values': what int8 multiplies it by goes into them.
         let smoothing = self.g.smoothing(&name, &output.weight);
         if let Some(factors) = &smoothing {
