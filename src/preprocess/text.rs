@@ -62,6 +62,12 @@ impl TextEncoder {
         self.tokenizer.get_vocab_size(true)
     }
 
+    /// The word pieces in the order of their ids, `##` before those that go on with a word; empty where an id has none.
+    pub fn word_pieces(&self) -> Vec<String> {
+        let ids = 0..self.tokenizer.get_vocab_size(true) as u32;
+        ids.map(|id| self.tokenizer.id_to_token(id).unwrap_or_default()).collect()
+    }
+
     /// Encodes a listing or, with one of the two empty, a query.
     pub fn encode(&self, title: &str, description: &str) -> Result<Tokens, TextEncoderError> {
         let text: String = title.trim().chars().chain(['\n']).chain(description.trim().chars()).collect();

@@ -116,8 +116,8 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          ## Training\n\n\
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
          Trained are the layers of the pretrained text network, the upper half of the photo network, heads for {categories} \
-         categories, {subcategories} subcategories and the price, a linear model over word pieces and their pairs, and the \
-         projections into one embedding space for photos and texts. The text network learns from a larger one beside the labels \
+         categories, {subcategories} subcategories and the price, a linear model over word pieces and their pairs, a pointer to \
+         the amounts of money that a text names, and the projections into one embedding space for photos and texts. The text network learns from a larger one beside the labels \
          where `train text` is given a `--teacher`. An embedding, {width} wide, has three parts: the kind \
          of thing (the text's category and subcategory probabilities), the topic (which texts and photos share), and the \
          appearance (of photos). The combined model adds the text's and the photo's logits and embeddings, the photo's with weights fitted on the \
@@ -125,7 +125,8 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          ## Intended use and limits\n\n\
          Suggesting a category to a seller, filling in a missing one, finding similar listings. The training listings are \
          British, in English, of early 2022, and of {categories} categories: another marketplace should train on its own. \
-         Prices are of that time, in {currency}. Answers below the review threshold should be looked at by a person. The \
+         Prices are of that time, in {currency}; amounts in a text are taken to be in it too, whatever their sign, and those \
+         without a sign are not read. Answers below the review threshold should be looked at by a person. The \
          models know nothing of what may be sold, and must not be used to decide it.\n\n\
          ## Licences of the pretrained weights\n\n\
          {licences}",

@@ -1,6 +1,6 @@
 //! Prices as people write them.
 
-use marketrank_train::data::{Price, parse_price};
+use marketrank_train::data::{Price, names_amount, parse_price};
 
 #[test]
 fn british_and_continental_prices_are_read() {
@@ -34,5 +34,15 @@ fn words_ranges_signs_and_odd_groups_are_unreadable() {
         "١٢",
     ] {
         assert_eq!(parse_price(text), Price::Unreadable, "{text}");
+    }
+}
+
+#[test]
+fn a_number_behind_the_sign_of_a_currency_is_an_amount() {
+    for text in ["£40 ono", "asking £ 5", "20€ or $25", "Bike. ₹900", "¥1000"] {
+        assert!(names_amount(text), "{text}");
+    }
+    for text in ["size 40", "40£", "£ each, 2 left", "40 pounds", "€", ""] {
+        assert!(!names_amount(text), "{text}");
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     data::{CleanTable, Listing, Split},
+    evaluate::metrics::median,
     learn::ridge::{Linear, SparseRows, ridge},
 };
 
@@ -56,17 +57,21 @@ pub const LINEAR: PriceModel = PriceModel {
 struct Texts {
     texts: Array1<String>,
     prices: Vec<f64>,
+    /// Whether each names an amount of money.
+    naming: Vec<bool>,
 }
 
 impl Texts {
     fn of(table: &CleanTable, split: Split) -> Result<Self> {
         let known = |listing: &Listing| {
             let price = listing.price.filter(|price| *price > 0.0)?;
-            Some((format!("{}\n{}", listing.title, listing.description), price))
+            let text = format!("{}\n{}", listing.title, listing.description);
+            Some((text, (price, listing.names_amount())))
         };
-        let (texts, prices): (Vec<String>, Vec<f64>) = table.of(split).filter_map(known).unzip();
+        let (texts, (prices, naming)): (Vec<String>, (Vec<f64>, Vec<bool>)) =
+            table.of(split).filter_map(known).unzip();
         ensure!(!texts.is_empty(), "no listing of the {split:?} split has a price");
-        Ok(Self { texts: texts.into(), prices })
+        Ok(Self { texts: texts.into(), prices, naming })
     }
 }
 
@@ -108,7 +113,7 @@ impl PriceModel {
         }
         let Candidate { settings, vocabulary, model, .. } = best.context("nothing was tried")?;
         let guesses = self.guesses(&model, &vocabulary.rows(&test.texts)?);
-        Ok((settings, outcome(&guesses, &test.prices)))
+        Ok((settings, outcome(&guesses, &test)))
     }
 
     fn guesses(&self, model: &Linear, rows: &SparseRows) -> Vec<f64> {
@@ -116,14 +121,17 @@ impl PriceModel {
     }
 }
 
-fn outcome(guesses: &[f64], prices: &[f64]) -> Outcome {
+fn outcome(guesses: &[f64], listings: &Texts) -> Outcome {
+    let prices = listings.prices.as_slice();
     let count = prices.len().max(1) as f64;
     let mean = prices.iter().sum::<f64>() / count;
     let variance = prices.iter().map(|price| (price - mean).powi(2)).sum::<f64>() / count;
     let rmse = rmse(guesses, prices);
+    let unnamed = log_errors(guesses, prices).zip(&listings.naming).filter(|(_, naming)| !**naming);
     Outcome::Price {
         listings: prices.len(),
         median_log_error: median_log_error(guesses, prices),
+        unnamed_log_error: median(unnamed.map(|(error, _)| error)),
         rmse,
         r2: 1.0 - rmse * rmse / variance,
     }
@@ -134,12 +142,13 @@ fn rmse(guesses: &[f64], prices: &[f64]) -> f64 {
     (squared / prices.len().max(1) as f64).sqrt()
 }
 
-/// A straight line runs below zero, where there is no logarithm: such a guess counts as [`LEAST_GUESS`].
 fn median_log_error(guesses: &[f64], prices: &[f64]) -> f64 {
-    let errors = guesses.iter().zip(prices).map(|(guess, price)| guess.max(LEAST_GUESS).ln() - price.ln());
-    let mut errors: Vec<f64> = errors.map(f64::abs).collect();
-    errors.sort_by(f64::total_cmp);
-    errors.get(errors.len() / 2).copied().unwrap_or(f64::NAN)
+    median(log_errors(guesses, prices)).unwrap_or(f64::NAN)
+}
+
+/// A straight line runs below zero, where there is no logarithm: such a guess counts as [`LEAST_GUESS`].
+fn log_errors(guesses: &[f64], prices: &[f64]) -> impl Iterator<Item = f64> {
+    guesses.iter().zip(prices).map(|(guess, price)| (guess.max(LEAST_GUESS).ln() - price.ln()).abs())
 }
 
 #[cfg(test)]
@@ -148,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_price_that_is_always_the_mean_explains_nothing() {
-        let Outcome::Price { rmse, r2, median_log_error, .. } = outcome(&[2.0, 2.0], &[1.0, 3.0]) else {
+        let texts = Texts { texts: Array1::default(2), prices: vec![1.0, 3.0], naming: vec![false; 2] };
+        let Outcome::Price { rmse, r2, median_log_error, .. } = outcome(&[2.0, 2.0], &texts) else {
             panic!("a price was measured")
         };
         assert!((rmse - 1.0).abs() < 1e-9 && r2.abs() < 1e-9, "{rmse} {r2}");

@@ -42,6 +42,9 @@ pub enum Outcome {
         listings: usize,
         /// Median of `|ln predicted - ln price|`.
         median_log_error: f64,
+        /// The same of listings whose own text names no amount of money; none where all do.
+        #[serde(default)]
+        unnamed_log_error: Option<f64>,
         /// Root of the mean squared error, in the currency of the table.
         rmse: f64,
         /// Share of the prices' variance that is explained; negative where the mean would be better.
@@ -89,11 +92,12 @@ impl fmt::Display for BaselineResult {
         match self.outcome {
             Outcome::Category { photos, metrics } => category(f, photos, "photos", &metrics),
             Outcome::ListingCategory { listings, metrics } => category(f, listings, "listings", &metrics),
-            Outcome::Price { listings, median_log_error, rmse, r2 } => {
-                write!(
-                    f,
-                    "{listings} listings, median error {median_log_error:.3} in log price, RMSE {rmse:.0}, R2 {r2:.3}"
-                )
+            Outcome::Price { listings, median_log_error, unnamed_log_error, rmse, r2 } => {
+                write!(f, "{listings} listings, median error {median_log_error:.3} in log price")?;
+                if let Some(error) = unnamed_log_error {
+                    write!(f, " ({error:.3} where the text names no amount)")?;
+                }
+                write!(f, ", RMSE {rmse:.0}, R2 {r2:.3}")
             }
         }
     }

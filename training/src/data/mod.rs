@@ -29,7 +29,7 @@ mod table;
 mod text;
 
 pub use prepare::prepare;
-pub use price::{Price, parse_price};
+pub use price::{Price, is_currency_sign, names_amount, parse_price};
 pub use reason::{Effect, Reason};
 pub use report::{CategoryCount, Finding, Report};
 pub use split::Split;

@@ -26,6 +26,17 @@ pub fn parse_price(text: &str) -> Price {
     amount(without_currency(text)).map_or(Price::Unreadable, Price::Amount)
 }
 
+/// Whether a character is the sign of a currency: `$`, those from `¢` to `¥`, and Unicode's block of them.
+pub fn is_currency_sign(character: char) -> bool {
+    matches!(character, '$' | '¢'..='¥' | '\u{20a0}'..='\u{20cf}')
+}
+
+/// Whether a text names an amount of money: a number behind the sign of a currency.
+pub fn names_amount(text: &str) -> bool {
+    let mut behind_signs = text.split(is_currency_sign).skip(1);
+    behind_signs.any(|rest| rest.trim_start().starts_with(|first: char| first.is_ascii_digit()))
+}
+
 /// Takes a currency's sign or name off either end.
 fn without_currency(text: &str) -> &str {
     let is_currency = |word: &str| {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::split::Split;
+use super::{price::names_amount, split::Split};
 
 /// A subcategory with fewer training listings is no label: there is too little to learn it from.
 pub const MIN_SUBCATEGORY_LISTINGS: usize = 20;
@@ -65,6 +65,13 @@ pub struct Listing {
     pub split: Split,
     /// File names; [`CleanTable::photo_path`] says where they lie.
     pub photos: Vec<String>,
+}
+
+impl Listing {
+    /// Whether its title or description names an amount of money.
+    pub fn names_amount(&self) -> bool {
+        names_amount(&self.title) || names_amount(&self.description)
+    }
 }
 
 /// The clean table of a folder.

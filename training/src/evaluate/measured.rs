@@ -11,9 +11,9 @@ use marketrank::{
 use super::{
     answers::{Answer, Shown, answers},
     calibration::score,
-    metrics::{Scored, metrics, share},
+    metrics::{Scored, median, metrics, share},
 };
-use crate::data::{CleanTable, Split};
+use crate::data::{CleanTable, Listing, Split};
 
 /// The three models in the order of the tables, and what each is measured on.
 pub const MODELS: [(Model, Shown); 3] =
@@ -46,6 +46,8 @@ pub struct PriceFit {
     pub coverage: f64,
     /// Median over the listings of how far the median is off, in natural logarithms.
     pub median_error: f64,
+    /// The same of the listings whose own text names no amount of money; none where all do.
+    pub unnamed_error: Option<f64>,
 }
 
 /// Measures the three models on the test split.
@@ -56,14 +58,14 @@ pub fn measure_models(inference: &Arc<Inference>, table: &CleanTable) -> Result<
     let requests = tokio::runtime::Runtime::new()?;
     let measure = |(model, shown)| {
         let answers = requests.block_on(answers(inference, table, &[Split::Test], shown))?;
-        Ok(Measured::of(model, inference.variant(model), answers))
+        Ok(Measured::of(model, inference.variant(model), answers, table))
     };
     MODELS.into_iter().map(measure).collect()
 }
 
 impl Measured {
     /// Metrics of a model's answers.
-    fn of(model: Model, variant: &Variant, answers: Vec<Answer>) -> Self {
+    fn of(model: Model, variant: &Variant, answers: Vec<Answer>, table: &CleanTable) -> Self {
         let known: Vec<&Answer> = answers.iter().filter(|answer| answer.subcategory.is_some()).collect();
         let scored = score(&answers, variant.temperature);
         Self {
@@ -73,7 +75,7 @@ impl Measured {
             metrics: metrics(&scored),
             subcategory_top1: share(&known, |answer| best_subcategory(&answer.rows) == answer.subcategory),
             listing_top1: metrics(&score(&whole_listings(&answers), variant.temperature)).top1,
-            price: price_fit(&answers),
+            price: price_fit(&answers, table),
             scored,
             answers,
         }
@@ -105,8 +107,8 @@ fn best_subcategory(rows: &[Outputs]) -> Option<usize> {
     sums.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(index, _)| index)
 }
 
-fn price_fit(answers: &[Answer]) -> Option<PriceFit> {
-    let bands: Vec<(f64, [f64; 3])> = answers
+fn price_fit(answers: &[Answer], table: &CleanTable) -> Option<PriceFit> {
+    let bands: Vec<(&Listing, f64, [f64; 3])> = answers
         .iter()
         .filter_map(|answer| {
             let of_rows: Vec<[f32; 3]> =
@@ -114,13 +116,56 @@ fn price_fit(answers: &[Answer]) -> Option<PriceFit> {
             let mean = |quantile: usize| {
                 of_rows.iter().map(|row| f64::from(row[quantile])).sum::<f64>() / of_rows.len().max(1) as f64
             };
-            Some((answer.price?.ln(), [mean(0), mean(1), mean(2)]))
+            Some((&table.listings[answer.listing], answer.price?.ln(), [mean(0), mean(1), mean(2)]))
         })
         .collect();
-    let mut errors: Vec<f64> = bands.iter().map(|(price, [_, median, _])| (price - median).abs()).collect();
-    errors.sort_by(f64::total_cmp);
+    let error = |(_, price, [_, middle, _]): &(&Listing, f64, [f64; 3])| (price - middle).abs();
+    let unnamed = bands.iter().filter(|(listing, ..)| !listing.names_amount());
     Some(PriceFit {
-        coverage: share(&bands, |(price, [low, _, high])| (low..=high).contains(&price)),
-        median_error: *errors.get(errors.len() / 2)?,
+        coverage: share(&bands, |(_, price, [low, _, high])| (low..=high).contains(&price)),
+        median_error: median(bands.iter().map(error))?,
+        unnamed_error: median(unnamed.map(error)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const TABLE: &str = "id,title,description,category,subcategory,category_path,price,currency,location,\
+        listed_at,split,photos\n\
+        1,Bike,new,Bikes,,Bikes,1,GBP,,,test,\n\
+        2,Bike,£1 ono,Bikes,,Bikes,1,GBP,,,test,\n\
+        3,Bike,,Bikes,,Bikes,1,GBP,,,test,\n";
+
+    fn answer(listing: usize, log_price: [f32; 3]) -> Answer {
+        let row = Outputs {
+            logits: vec![0.0],
+            subcategory_logits: Vec::new(),
+            embedding: Vec::new(),
+            log_price: Some(log_price),
+            activation: None,
+        };
+        Answer {
+            listing,
+            photos: Vec::new(),
+            category: 0,
+            subcategory: None,
+            price: Some(1.0),
+            rows: vec![row],
+        }
+    }
+
+    #[test]
+    fn errors_of_prices_are_told_apart_by_whether_the_text_names_an_amount() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("products.csv"), TABLE).unwrap();
+        let table = CleanTable::read(folder.path()).unwrap();
+        let answers = [answer(0, [1.0, 2.0, 3.0]), answer(1, [-1.0, 0.5, 1.0]), answer(2, [-1.0, -1.0, 3.0])];
+        let fit = price_fit(&answers, &table).unwrap();
+        assert_eq!((fit.median_error, fit.unnamed_error), (1.0, Some(2.0)));
+        assert!((fit.coverage - 2.0 / 3.0).abs() < 1e-9);
+    }
 }

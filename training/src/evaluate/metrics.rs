@@ -71,6 +71,13 @@ pub fn metrics(scored: &[Scored]) -> Metrics {
     }
 }
 
+/// The middle of some numbers, the upper one of two; none of none.
+pub fn median(numbers: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut numbers: Vec<f64> = numbers.into_iter().collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers.get(numbers.len() / 2).copied()
+}
+
 /// Share of the examples for which `holds`; 0 of none.
 pub fn share<T>(examples: &[T], holds: impl Fn(&T) -> bool) -> f64 {
     examples.iter().filter(|example| holds(example)).count() as f64 / examples.len().max(1) as f64

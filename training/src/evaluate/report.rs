@@ -197,15 +197,16 @@ impl fmt::Display for Evaluation {
         writeln!(
             f,
             "| model | precision | examples | top-1 | top-3 | macro F1 | ECE | ECE by chance | subcategory top-1 | top-1 of whole listings | \
-             80 % price band holds | median error of log price |"
+             80 % price band holds | median error of log price | the same where no amount is named |"
         )?;
-        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
+        writeln!(f, "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")?;
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
         for measured in &self.models {
             let Metrics { top1, top3, macro_f1, ece } = measured.metrics;
+            let unnamed = measured.price.and_then(|price| price.unnamed_error);
             writeln!(
                 f,
-                "| {} | {} | {} | {} | {} | {macro_f1:.3} | {ece:.3} | {:.3} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {macro_f1:.3} | {ece:.3} | {:.3} | {} | {} | {} | {} | {} |",
                 measured.model.name(),
                 measured.precision.name(),
                 measured.examples(),
@@ -215,7 +216,8 @@ impl fmt::Display for Evaluation {
                 percent(measured.subcategory_top1),
                 percent(measured.listing_top1),
                 measured.price.map_or("-".into(), |price| percent(price.coverage)),
-                measured.price.map_or("-".into(), |price| format!("{:.3}", price.median_error))
+                measured.price.map_or("-".into(), |price| format!("{:.3}", price.median_error)),
+                unnamed.map_or("-".into(), |error| format!("{error:.3}"))
             )?;
         }
         if self.space.is_empty() {

@@ -11,9 +11,11 @@ use marketrank::preprocess::{TextEncoder, Tokens};
 
 use super::{
     IMAGE_INPUT, TEXT_INPUT,
+    amounts::Pieces,
     backbone::{PhotoNetwork, TextNetwork},
     feature_store::FeatureStore,
     features::Features,
+    named_price::{NamedExample, NamedPriceLesson},
     photo::{PhotoExamples, PhotoLesson},
     space::{SpaceExamples, SpaceLesson},
     targets::Target,
@@ -153,6 +155,37 @@ impl<'a> Corpus<'a> {
             train,
             validation: words(&texts.validation),
             labels: texts.labels,
+            device: texts.device.clone(),
+            fingerprint: texts.fingerprint.clone(),
+        })
+    }
+
+    /// Those listings whose price is known and whose texts name amounts, each with what the rest of the model guesses of the
+    /// `train` and the `validation` listings; none where it cannot tell.
+    ///
+    /// # Errors
+    /// The tokenizer cannot be read, or the weights are not a BERT's.
+    pub fn named_price_lesson(
+        &self,
+        network: &TextNetwork,
+        texts: &TextLesson,
+        [train, validation]: [&[Option<f32>]; 2],
+    ) -> Result<NamedPriceLesson> {
+        let mut vocabulary = TextEncoder::from_file(&network.tokenizer, TEXT_INPUT)?.word_pieces();
+        vocabulary.resize_with(network.backbone().vocabulary()?, String::new);
+        let pieces = Pieces::of(&vocabulary);
+        let named = |examples: &[TextExample], guesses: &[Option<f32>]| -> Vec<NamedExample> {
+            let example = |(example, guess): (&TextExample, &Option<f32>)| {
+                let amounts = pieces.find(example.tokens.ids());
+                let (guess, log_price) = (*guess).zip(example.target.log_price)?;
+                (!amounts.is_empty()).then_some(NamedExample { amounts, guess, log_price })
+            };
+            examples.iter().zip(guesses).filter_map(example).collect()
+        };
+        Ok(NamedPriceLesson {
+            train: named(&texts.train, train),
+            validation: named(&texts.validation, validation),
+            pieces,
             device: texts.device.clone(),
             fingerprint: texts.fingerprint.clone(),
         })

@@ -8,6 +8,7 @@
 //! - [`teacher`]: what a larger network answers, to be learnt beside the labels;
 //! - [`text`], [`words`] and [`word_model`], [`photo`]: the experts, on [`heads`] and [`projection`];
 //! - [`word_price`]: the price that words name, by [`ridge`] regression;
+//! - [`amounts`], [`named_price`]: the price that a text names itself;
 //! - [`fit`]: the loop that trains each;
 //! - [`space`], [`appearance`]: what the experts see becomes one embedding;
 //! - [`fusion`]: experts become the text and the combined model;
@@ -17,6 +18,7 @@
 //! - [`run`]: `marketrank-train train image|text|combined`;
 //! - [`run_report`]: what it leaves to be read later.
 
+pub mod amounts;
 pub mod appearance;
 pub mod augment;
 pub mod backbone;
@@ -28,6 +30,7 @@ pub mod fusion;
 pub mod heads;
 pub mod losses;
 pub mod maps;
+pub mod named_price;
 pub mod photo;
 pub mod price_band;
 pub mod projection;

@@ -131,6 +131,10 @@ pub const WORD_FIT: FitConfig = FitConfig {
     ..TEXT_FIT
 };
 
+/// The amounts that texts name.
+pub const AMOUNT_FIT: FitConfig =
+    FitConfig { epochs: 30, shards: 1, learning_rate: 3e-3, patience: 30, ..TEXT_FIT };
+
 /// The upper blocks of the photo network. A second cycle of six epochs only fits the training photos better: its validation
 /// loss ended above that of the first.
 pub const IMAGE_FIT: FitConfig =

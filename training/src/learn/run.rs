@@ -20,10 +20,11 @@ use super::{
     fit::{FitConfig, Fitted, Lesson, Score, fit},
     fusion::{fuse_text, mean_of_listings, weight_of},
     heads::Heads,
+    named_price::{NamedPrice, NamedPriceLesson},
     photo::PhotoModel,
     price_band,
     recipes::{
-        self, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, SPACE_VIEWS,
+        self, AMOUNT_FIT, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, SPACE_VIEWS,
         TAUGHT_TEXT_FIT, TEXT_FIT, VIEWS, WORD_FIT, image_heads, text_heads,
     },
     run_report::{Expert, RunReport},
@@ -179,7 +180,9 @@ impl Training<'_> {
         let vocabulary = network.backbone().vocabulary()?;
         let model = WordModel::new(vocabulary, lesson.labels.classes_and_price(), &training);
         let (word_expert, word_model) = self.fit("words", WORD_FIT, &words, model)?;
-        let word_model = word_price::fit(&words)?.put_into(word_model, lesson.labels);
+        let word_price = word_price::fit(&words)?;
+        let unseen_prices = word_price.unseen(&words)?;
+        let word_model = word_price.put_into(word_model, lesson.labels);
         let config = text_heads(lesson.labels, network.config.width);
         let bert = Bert::load(&network.config, network.weights(), &training)?.with_frozen(FROZEN_LAYERS);
         let model = TextModel { bert, heads: Heads::new(&config, &training) };
@@ -196,9 +199,26 @@ impl Training<'_> {
         );
         let heads = fused.weights.heads(&model.heads.state_dict(), &word_model.state_dict(&words.idf))?;
         let heads = price_band::calibrate(heads, &fused.columns, &targets, lesson.labels);
+
+        let guesses = fused.columns.narrow(1, lesson.labels.median(), 1).into_data();
+        let guesses: Vec<Option<f32>> = guesses.iter().map(Some).collect();
+        let named = self.corpus.named_price_lesson(&network, &lesson, [&unseen_prices, &guesses])?;
+        let (amount_expert, amounts) = self.amounts(&named)?.unzip();
+        let heads = heads.into_iter().chain(amounts.unwrap_or_default()).collect();
         let teacher = lesson.teacher.map(|teacher| teacher.sha256);
-        let experts = vec![word_expert, bert_expert];
+        let experts = [word_expert, bert_expert].into_iter().chain(amount_expert).collect();
         self.save(table, &heads, &model.bert.state_dict(), teacher, experts, fused.score)
+    }
+
+    /// Learns which of the amounts that texts name are prices; nothing where none are named.
+    fn amounts(&self, lesson: &NamedPriceLesson) -> Result<Option<(Expert, StateDict)>> {
+        if !lesson.has_examples() {
+            println!("amounts: too few listings name any");
+            return Ok(None);
+        }
+        let model = NamedPrice::new(lesson.pieces.len(), &self.device.clone().autodiff());
+        let (expert, model) = self.fit("amounts", AMOUNT_FIT, lesson, model)?;
+        Ok(Some((expert, model.state_dict(&lesson.pieces, lesson.band(&model)))))
     }
 
     fn image(&self, table: &CleanTable) -> Result<()> {

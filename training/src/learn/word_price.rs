@@ -16,11 +16,17 @@ use crate::onnx::LabelCounts;
 /// Penalties that are tried, of the squared weights against the summed squared error.
 const PENALTIES: [f64; 5] = [1.0, 3.0, 10.0, 30.0, 100.0];
 
-/// The log price as a linear function of words and pairs; none where no listing has a price.
-pub struct WordPrice(Option<Linear>);
+/// Parts of the training listings of which each is priced by the others.
+const FOLDS: usize = 10;
+
+/// The log price as a linear function of words and pairs, and the penalty that it was found with; none where no listing has
+/// a price.
+pub struct WordPrice(Option<(f64, Linear)>);
 
 /// Listings whose price is known.
 struct Priced {
+    /// Which they are, by number.
+    listings: Vec<usize>,
     rows: SparseRows,
     log_prices: Vec<f64>,
 }
@@ -45,26 +51,55 @@ pub fn fit(lesson: &WordLesson) -> Result<WordPrice> {
     }
     Ok(WordPrice(best.map(|(error, penalty, model)| {
         println!("words name log prices to within {error:.3} on average, by ridge {penalty}");
-        model
+        (penalty, model)
     })))
 }
 
 impl WordPrice {
     /// The word model with this as its median.
-    pub fn put_into(self, words: WordModel, labels: LabelCounts) -> WordModel {
-        let Some(Linear { weights, intercept }) = self.0 else { return words };
-        let weights: Vec<f32> = weights.into_iter().map(|weight| weight as f32).collect();
-        words.with_column(labels.median(), &weights, intercept as f32)
+    pub fn put_into(&self, words: WordModel, labels: LabelCounts) -> WordModel {
+        let Some((_, Linear { weights, intercept })) = &self.0 else { return words };
+        let weights: Vec<f32> = weights.iter().map(|&weight| weight as f32).collect();
+        words.with_column(labels.median(), &weights, *intercept as f32)
+    }
+
+    /// The log prices of the training listings as the words of other ones name them, so as good as those of listings that were
+    /// never seen; none of those without a price.
+    ///
+    /// # Errors
+    /// The regression does not converge.
+    pub fn unseen(&self, lesson: &WordLesson) -> Result<Vec<Option<f32>>> {
+        let mut unseen = vec![None; lesson.train.len()];
+        let Some((penalty, _)) = self.0 else { return Ok(unseen) };
+        let priced = Priced::of(&lesson.train, &lesson.idf);
+        for fold in 0..FOLDS {
+            let others = priced.only(|listing| listing % FOLDS != fold);
+            let own = priced.only(|listing| listing % FOLDS == fold);
+            let model = ridge(&others.rows, &others.log_prices, penalty)?;
+            for (listing, price) in own.listings.into_iter().zip(model.predict(&own.rows)) {
+                unseen[listing] = Some(price as f32);
+            }
+        }
+        Ok(unseen)
     }
 }
 
 impl Priced {
     fn of(examples: &[(Words, Target)], idf: &Idf) -> Self {
-        let known = examples
-            .iter()
-            .filter_map(|(words, target)| Some((idf.sparse(words), f64::from(target.log_price?))));
-        let (rows, log_prices) = known.unzip();
-        Self { rows: SparseRows { columns: idf.rows(), rows }, log_prices }
+        let known = examples.iter().enumerate().filter_map(|(listing, (words, target))| {
+            Some((listing, (idf.sparse(words), f64::from(target.log_price?))))
+        });
+        let (listings, (rows, log_prices)) = known.unzip();
+        Self { listings, rows: SparseRows { columns: idf.rows(), rows }, log_prices }
+    }
+
+    /// Those of the listings that are wanted.
+    fn only(&self, wanted: impl Fn(usize) -> bool) -> Self {
+        let texts = self.listings.iter().zip(self.rows.rows.iter().zip(&self.log_prices));
+        let wanted = texts.filter(|&(&listing, _)| wanted(listing));
+        let (listings, (rows, log_prices)) =
+            wanted.map(|(&listing, (row, &price))| (listing, (row.clone(), price))).unzip();
+        Self { listings, rows: SparseRows { columns: self.rows.columns, rows }, log_prices }
     }
 
     fn mean_absolute_error(&self, model: &Linear) -> f64 {
@@ -121,6 +156,18 @@ mod tests {
         assert!((rows[0][median] - 5.0).abs() < 0.3 && (rows[1][median] - 2.0).abs() < 0.3, "{rows:?}");
         let others = |row: &[f32]| row.iter().enumerate().all(|(column, x)| column == median || *x == 0.0);
         assert!(rows.iter().all(|row| others(row)), "{rows:?}");
+    }
+
+    #[test]
+    fn a_training_listing_is_priced_by_the_words_of_others() {
+        let mut lesson = lesson();
+        // Nobody else has such a price or its word.
+        lesson.train[0] = example(&[110, 199], Some(9.0));
+        let unseen = fit(&lesson).unwrap().unseen(&lesson).unwrap();
+        let [odd, other] = [0, 2].map(|number| unseen[number].unwrap());
+        assert!((odd - 5.0).abs() < 0.5, "{odd}");
+        assert!((other - 5.0).abs() < 0.5, "{other}");
+        assert_eq!(unseen.last(), Some(&None), "it has no price");
     }
 
     #[test]

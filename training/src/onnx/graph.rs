@@ -171,7 +171,8 @@ impl GraphBuilder {
         Table::Float32(self.float32(name, tensor))
     }
 
-    fn float32(&mut self, name: &str, tensor: &HostTensor) -> Value<f32> {
+    /// A tensor that is stored as it is in every precision.
+    pub(super) fn float32(&mut self, name: &str, tensor: &HostTensor) -> Value<f32> {
         self.initialiser(name, |name| tensor::float32(name, &tensor.shape, &tensor.data))
     }
 

@@ -23,10 +23,11 @@
 //!
 //! | heads | features `x` | tensors |
 //! | --- | --- | --- |
-//! | text | the hidden states' mean over the text, L2-normalised: `T` | MLP `heads: T -> L`; `lexical.unigram` [vocabulary, L]; `lexical.bigram` [`BIGRAM_BUCKETS`, L]; MLP `projection: T -> K` |
+//! | text | the hidden states' mean over the text, L2-normalised: `T` | MLP `heads: T -> L`; `lexical.unigram` [vocabulary, L]; `lexical.bigram` [`BIGRAM_BUCKETS`, L]; MLP `projection: T -> K`; those of [`named_price`], unless no amounts were learnt |
 //! | photo | the photo's pooled features: `I`; the same half-way up the network: `M` | MLP `heads: I -> C + S`; MLP `projection: I + M -> K`; MLP `appearance: M -> A` |
 //!
-//! - Logits are `heads(x)`, plus [`lexical_bag`] for text.
+//! - Logits are `heads(x)`, plus [`lexical_bag`] for text. The price gives way to the amounts that the text names
+//!   ([`named_price`]).
 //! - `embedding` has three parts, `D = C + S + K + A`:
 //!   - the *kind* of thing: the square roots of the sharpened probabilities of categories and subcategories, so that the
 //!     cosine of two kinds is how far the two distributions overlap (Bhattacharyya 1943). Zero for a photo, which guesses
@@ -47,6 +48,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Arithmetic, Dim, GraphBuilder, ImageBackbone, OnnxError, TextBackbone, Value,
+    amounts::named_price,
     backbone::TextInputs,
     lexical::lexical_bag,
     maps::Maps,
@@ -102,7 +104,7 @@ pub struct PhotoWeights {
 struct TextPart {
     /// [batch, C + S]
     classes: Value<f32>,
-    /// The raw price columns [batch, 3].
+    /// The raw price columns [batch, 3], with the amounts that the text names.
     price: Value<f32>,
     /// [batch, C + S], L2 norm 1.
     kind: Value<f32>,
@@ -261,6 +263,7 @@ fn text_part(
     let bag = lexical_bag(g, heads, [text.vocabulary()?, columns], &inputs.ids, &inputs.mask)?;
     let logits = g.add(&logits, &bag);
     let [classes, price] = g.split(&logits, [labels.classes(), QUANTILES]);
+    let price = named_price(g, heads, text.vocabulary()?, &inputs.ids, price)?;
     let mut topic = project.emit(g, &pooled);
     if project.outputs() == width {
         topic = g.add(&topic, &pooled);
@@ -287,7 +290,7 @@ impl TextPart {
     /// [batch, C + S + K + A], where `appearance` is `A`.
     fn embedding(&self, g: &mut GraphBuilder, appearance: usize) -> Value<f32> {
         let parts = shared(g, [(&self.kind, KIND), (&self.topic, 1.0 - KIND)]);
-        padded(g, &parts, [0, appearance])
+        g.padded(&parts, [0, 0], [0, appearance as i64])
     }
 }
 
@@ -295,7 +298,7 @@ impl PhotoPart {
     /// [batch, C + S + K + A]
     fn embedding(&self, g: &mut GraphBuilder, labels: LabelCounts) -> Value<f32> {
         let parts = shared(g, [(&self.topic, 1.0 - APPEARANCE), (&self.appearance, APPEARANCE)]);
-        padded(g, &parts, [labels.classes(), 0])
+        g.padded(&parts, [0, labels.classes() as i64], [0, 0])
     }
 }
 
@@ -314,12 +317,6 @@ fn shared(g: &mut GraphBuilder, parts: [(&Value<f32>, f32); 2]) -> Value<f32> {
         g.mul(part, &length)
     });
     g.concat(&[&first, &second])
-}
-
-/// `x` [batch, width] with so many zeros before and after it.
-fn padded(g: &mut GraphBuilder, x: &Value<f32>, [before, after]: [usize; 2]) -> Value<f32> {
-    let zeros = g.integers(&[0, before as i64, 0, after as i64]);
-    g.node("Pad").input(x).input(&zeros).emit()
 }
 
 fn weighted_sum(g: &mut GraphBuilder, first: &Value<f32>, second: &Value<f32>, weight: f32) -> Value<f32> {

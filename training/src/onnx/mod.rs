@@ -8,10 +8,11 @@
 //! - [`graph`], `node`, `tensor`, [`ops`]: a graph under construction and the operators it is made of;
 //! - [`calibration`], [`quantisation`], `int8`: the same networks in 8 bits;
 //! - [`convolution`], [`efficientnet`], [`resnet50`], [`bert`], [`image_input`], `pixel_quads`, [`maps`]: the networks;
-//! - [`lexical`], [`mlp`], [`quantiles`]: what is trained beside them;
+//! - [`lexical`], [`amounts`], [`mlp`], [`quantiles`]: what is trained beside them;
 //! - [`listing`]: the three served models, and the names and shapes of the tensors they are made from;
 //! - [`file`]: a finished model on disk.
 
+pub mod amounts;
 pub mod arithmetic;
 pub mod backbone;
 pub mod bert;

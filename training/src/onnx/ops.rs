@@ -205,6 +205,17 @@ impl GraphBuilder {
         self.node("Slice").input(x).input(&from).input(&to).input(&axis).emit()
     }
 
+    /// `x` with so many zeros before and after it along each axis.
+    pub fn padded<const AXES: usize>(
+        &mut self,
+        x: &Value<f32>,
+        before: [i64; AXES],
+        after: [i64; AXES],
+    ) -> Value<f32> {
+        let zeros = self.integers(&[before, after].concat());
+        self.node("Pad").input(x).input(&zeros).emit()
+    }
+
     /// Along the last axis.
     pub fn concat<T>(&mut self, parts: &[&Value<T>]) -> Value<T> {
         parts.iter().fold(self.node("Concat"), |node, part| node.input(part)).int("axis", -1).emit()

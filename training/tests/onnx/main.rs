@@ -1,5 +1,6 @@
 //! The graphs that the writer makes, run by ONNX Runtime.
 
+mod amounts;
 mod backbones;
 mod formula;
 mod image;

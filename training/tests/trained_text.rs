@@ -1,0 +1,95 @@
+//! `train text`, from a table and a network to a run folder.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use burn::tensor::Device;
+use clap::Parser;
+use marketrank::{artefacts::TextInput, preprocess::TextEncoder};
+use marketrank_train::{
+    learn::{
+        amounts::Pieces,
+        run::{Model, TrainArgs, read_heads, train},
+    },
+    networks::{Bert, BertConfig},
+    onnx::amounts::{BEFORE, CONTEXT},
+    weights,
+};
+
+const COLUMNS: &str = "id,title,description,category,subcategory,category_path,price,currency,location,\
+    listed_at,split,photos\n";
+
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    train: TrainArgs,
+}
+
+/// Listings of which most name what they cost, beside what they cost when new.
+fn write_table(folder: &Path) {
+    let mut table = COLUMNS.to_owned();
+    for number in 0..80 {
+        let split = if number % 4 == 0 { "validation" } else { "train" };
+        let category = ["Bikes", "Sofas"][number % 2];
+        let (price, new) = (5 + 7 * (number % 13), 5 + 7 * (number % 11));
+        let text = format!("retail £{new} asking £{price}");
+        writeln!(table, "{number},thing {number},{text},{category},,{category},{price},GBP,,,{split},")
+            .unwrap();
+    }
+    fs::write(folder.join("products.csv"), table).unwrap();
+}
+
+/// One layer of two heads, sixteen numbers wide, with the served tokenizer.
+fn write_network(folder: &Path) {
+    let config = r#"{"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 32, "max_position_embeddings": 128}"#;
+    fs::write(folder.join("config.json"), config).unwrap();
+    let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tokenizer.json");
+    fs::copy(tokenizer, folder.join("tokenizer.json")).unwrap();
+    let config = BertConfig::read(&folder.join("config.json")).unwrap();
+    let tensors = Bert::new(&config, &Device::flex()).state_dict();
+    weights::write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new()).unwrap();
+}
+
+#[test]
+fn the_text_model_learns_which_of_the_amounts_in_a_text_is_the_price() {
+    let folder = tempfile::tempdir().unwrap();
+    write_table(folder.path());
+    write_network(folder.path());
+    let inside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let runs = folder.path().join("runs");
+    let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/onnxruntime/libonnxruntime.so");
+    let library = std::env::var("ORT_DYLIB_PATH").unwrap_or_else(|_| library.to_owned());
+    let [clean, text, runs_flag, features] = [inside(""), inside(""), inside("runs"), inside("features")];
+    let args = Program::parse_from([
+        "train",
+        "text",
+        "--clean",
+        &clean,
+        "--text-weights",
+        &text,
+        "--runs",
+        &runs_flag,
+        "--features",
+        &features,
+        "--onnxruntime",
+        &library,
+        "--epochs",
+        "4",
+        "--batch-size",
+        "8",
+    ]);
+
+    train(&args.train).unwrap();
+
+    let heads = read_heads(&runs, Model::Text).unwrap();
+    let encoder =
+        TextEncoder::from_file(&folder.path().join("tokenizer.json"), TextInput { max_tokens: 8 }).unwrap();
+    assert_eq!(heads.get("amounts.pieces").unwrap(), &Pieces::of(&encoder.word_pieces()).tensor());
+    let context = heads.get("amounts.context").unwrap();
+    let worth = |word: &str| {
+        let id = encoder.encode(word, "").unwrap().ids()[1] as usize;
+        context.data[id * CONTEXT + BEFORE - 1]
+    };
+    assert!(worth("asking") > 0.0 && worth("retail") < 0.0, "{} {}", worth("asking"), worth("retail"));
+    assert!(runs.join("text/amounts").is_dir(), "its curves and checkpoints");
+}
