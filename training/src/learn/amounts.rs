@@ -1,17 +1,15 @@
 //! Amounts that texts name, among their word pieces: the same arithmetic as in the graph ([`crate::onnx::amounts`]).
 
-use std::ops::RangeInclusive;
-
 use crate::{
     data::is_currency_sign,
-    onnx::amounts::{AFTER, BEFORE, CONTEXT, LONGEST, PIECE_COLUMNS, Piece},
+    onnx::amounts::{BEFORE, CONTEXT, LONGEST, PIECE_COLUMNS, Piece},
     weights::HostTensor,
 };
 
 /// As many digits as a float32 has.
 const MOST_DIGITS: usize = 7;
 /// `[PAD]`: what stands before and after a text.
-const PADDING: i64 = 0;
+pub(super) const PADDING: i64 = 0;
 
 /// What each word piece of a vocabulary is to an amount.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +20,7 @@ pub struct Pieces(Vec<Piece>);
 pub struct Amount {
     /// Its natural logarithm. What follows the decimal point does not count.
     pub log: f32,
-    /// The word pieces around its first one, from [`BEFORE`] before it to [`AFTER`] after it.
+    /// The word pieces around its first one, [`BEFORE`] of them before it.
     pub context: [i64; CONTEXT],
 }
 
@@ -97,10 +95,8 @@ fn follows(first: Piece, second: Piece) -> bool {
 }
 
 fn context(ids: &[i64], at: usize) -> [i64; CONTEXT] {
-    let places: RangeInclusive<usize> = at..=at + BEFORE + AFTER;
-    let mut context = [PADDING; CONTEXT];
-    for (piece, place) in context.iter_mut().zip(places) {
-        *piece = place.checked_sub(BEFORE).and_then(|place| ids.get(place)).copied().unwrap_or(PADDING);
-    }
-    context
+    std::array::from_fn(|place| {
+        let piece = (at + place).checked_sub(BEFORE).and_then(|at| ids.get(at));
+        piece.copied().unwrap_or(PADDING)
+    })
 }

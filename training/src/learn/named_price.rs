@@ -16,7 +16,7 @@ use burn::{
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    amounts::{Amount, Pieces},
+    amounts::{Amount, PADDING, Pieces},
     fit::{Lesson, Score, shuffled_batches},
     heads,
 };
@@ -117,10 +117,10 @@ impl NamedPrice {
         let mut is_text = Vec::with_capacity(rows.capacity());
         for example in examples {
             for number in 0..most {
-                let context = example.amounts.get(number).map_or([0; CONTEXT], |amount| amount.context);
+                let context = example.amounts.get(number).map_or([PADDING; CONTEXT], |amount| amount.context);
                 rows.extend(context.iter().zip(0..).map(|(&id, place)| id as i32 * CONTEXT as i32 + place));
                 // What lies outside of a text is worth nothing: it is not there when the text stands alone.
-                is_text.extend(context.iter().map(|&id| f32::from(u8::from(id != 0))));
+                is_text.extend(context.iter().map(|&id| f32::from(u8::from(id != PADDING))));
             }
         }
         let shape = [examples.len() * most, CONTEXT];
