@@ -125,7 +125,8 @@ struct CategoryScore {
     probability: f32,
 }
 
-/// One price in ten is expected below `low`, one in ten above `high`.
+/// One price in ten is expected below `low`, one in ten above `high`. An amount that the text names ("£40 ono") counts as far as
+/// the words around it make it the price.
 #[derive(Debug, Serialize, ToSchema)]
 struct PriceRange {
     #[schema(example = "GBP")]

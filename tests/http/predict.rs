@@ -47,6 +47,21 @@ fn the_price_band_is_in_order_and_follows_the_listing() {
 }
 
 #[test]
+fn an_amount_counts_in_the_price_as_the_words_around_it_say() {
+    let median = |description: &str| {
+        let (_, body) =
+            post_json("/v1/predict-category", &json!({"title": "Oak bookcase", "description": description}));
+        body["price"]["median"].as_f64().unwrap()
+    };
+    for asked in [60.0, 140.0] {
+        let found = median(&format!("Five shelves, collection only. £{asked} ono"));
+        assert!((found / asked).ln().abs() < 0.2, "{asked}: {found}");
+    }
+    let asked = median("Cost £350 new, asking £90");
+    assert!((asked / 90.0).ln().abs() < 0.3, "{asked}");
+}
+
+#[test]
 fn a_photo_alone_is_answered_by_the_image_model_and_has_no_price() {
     let image = json!({"base64": base64(&photo("sofa.jpg"))});
     let (status, body) = post_json("/v1/predict-category", &json!({"images": [image]}));
