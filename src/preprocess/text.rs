@@ -64,8 +64,7 @@ impl TextEncoder {
 
     /// The word pieces in the order of their ids, `##` before those that go on with a word; empty where an id has none.
     pub fn word_pieces(&self) -> Vec<String> {
-        let ids = 0..self.tokenizer.get_vocab_size(true) as u32;
-        ids.map(|id| self.tokenizer.id_to_token(id).unwrap_or_default()).collect()
+        (0..self.vocabulary() as u32).map(|id| self.tokenizer.id_to_token(id).unwrap_or_default()).collect()
     }
 
     /// Encodes a listing or, with one of the two empty, a query.

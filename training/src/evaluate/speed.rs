@@ -8,6 +8,7 @@ use marketrank::{
     inference::{Example, Model, ModelSession, Runtime},
 };
 
+use super::metrics::median;
 use crate::{
     data::{CleanTable, Split},
     quantise::sample::sample,
@@ -38,7 +39,7 @@ pub fn compare(artefacts: &Artefacts, table: &CleanTable, runtime: &Runtime) -> 
         for threads in THREADS {
             let open = |variant: &Variant| ModelSession::open(runtime, artefacts, entry, variant, threads);
             let pairs = time_pairs(open(float)?, open(int8)?, &examples)?;
-            let median = |of: &dyn Fn(&(f64, f64)) -> f64| median(pairs.iter().map(of).collect());
+            let median = |of: &dyn Fn(&(f64, f64)) -> f64| median(pairs.iter().map(of)).unwrap_or(f64::NAN);
             println!(
                 "| {} | {threads} | {:.2} ms | {:.2} ms | {:.2} |",
                 model.name(),
@@ -68,9 +69,4 @@ fn time(session: &mut ModelSession, example: &Example) -> Result<f64> {
     let start = Instant::now();
     session.run(std::slice::from_ref(example)).map_err(|reason| anyhow!("the model failed: {reason}"))?;
     Ok(start.elapsed().as_secs_f64())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

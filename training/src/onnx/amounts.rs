@@ -31,8 +31,9 @@ pub struct Piece {
 
 /// Columns of `amounts.pieces`, in the order of [`Piece`].
 pub const PIECE_COLUMNS: usize = 8;
-/// Pieces before and after an amount's first one that its score depends on, that one included.
+/// Pieces before an amount's first one that its score depends on, beside that one itself.
 pub const BEFORE: usize = 4;
+/// The same after it.
 pub const AFTER: usize = 6;
 /// Columns of `amounts.context`.
 pub const CONTEXT: usize = BEFORE + 1 + AFTER;

@@ -1,11 +1,6 @@
 //! A text model learns from a teacher's table, end to end: from the files to what it says of listings it has not seen.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, fs, path::Path};
 
 use burn::tensor::Device;
 use clap::Parser;
@@ -19,12 +14,11 @@ use marketrank_train::{
         recipes::text_heads,
         text::{TextLesson, TextModel},
     },
-    networks::{Bert, BertConfig},
-    weights,
+    networks::Bert,
 };
 
-const COLUMNS: &str = "id,title,description,category,subcategory,category_path,price,currency,location,\
-    listed_at,split,photos\n";
+use crate::small::{COLUMNS, write_network};
+
 const THINGS: [&str; 2] = ["bike", "sofa"];
 const LISTINGS: usize = 60;
 const FIRST_OF_VALIDATION: usize = 40;
@@ -67,16 +61,9 @@ fn write_answers(path: &Path) {
     fs::write(path, table).unwrap();
 }
 
-/// Two layers of two heads, sixteen numbers wide, with the served tokenizer.
+/// Two layers.
 fn small_network(folder: &Path) -> TextNetwork {
-    let config = r#"{"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "intermediate_size": 32, "max_position_embeddings": 128}"#;
-    fs::write(folder.join("config.json"), config).unwrap();
-    let tokenizer = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../models/tokenizer.json");
-    fs::copy(tokenizer, folder.join("tokenizer.json")).unwrap();
-    let config = BertConfig::read(&folder.join("config.json")).unwrap();
-    let tensors = Bert::new(&config, &Device::flex()).state_dict();
-    weights::write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new()).unwrap();
+    write_network(folder, 2);
     Flags::parse_from(["test", "--text-weights", folder.to_str().unwrap()]).weights.text_network().unwrap()
 }
 

@@ -1,8 +1,7 @@
 //! `train text`, from a table and a network to a run folder.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
-use burn::tensor::Device;
 use clap::Parser;
 use marketrank::{artefacts::TextInput, preprocess::TextEncoder};
 use marketrank_train::{
@@ -10,13 +9,10 @@ use marketrank_train::{
         amounts::Pieces,
         run::{Model, TrainArgs, read_heads, train},
     },
-    networks::{Bert, BertConfig},
     onnx::amounts::{BEFORE, CONTEXT},
-    weights,
 };
 
-const COLUMNS: &str = "id,title,description,category,subcategory,category_path,price,currency,location,\
-    listed_at,split,photos\n";
+use crate::small::{COLUMNS, write_network};
 
 #[derive(Parser)]
 struct Program {
@@ -38,23 +34,11 @@ fn write_table(folder: &Path) {
     fs::write(folder.join("products.csv"), table).unwrap();
 }
 
-/// One layer of two heads, sixteen numbers wide, with the served tokenizer.
-fn write_network(folder: &Path) {
-    let config = r#"{"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "intermediate_size": 32, "max_position_embeddings": 128}"#;
-    fs::write(folder.join("config.json"), config).unwrap();
-    let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tokenizer.json");
-    fs::copy(tokenizer, folder.join("tokenizer.json")).unwrap();
-    let config = BertConfig::read(&folder.join("config.json")).unwrap();
-    let tensors = Bert::new(&config, &Device::flex()).state_dict();
-    weights::write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new()).unwrap();
-}
-
 #[test]
 fn the_text_model_learns_which_of_the_amounts_in_a_text_is_the_price() {
     let folder = tempfile::tempdir().unwrap();
     write_table(folder.path());
-    write_network(folder.path());
+    write_network(folder.path(), 1);
     let inside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let runs = folder.path().join("runs");
     let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/onnxruntime/libonnxruntime.so");
