@@ -77,12 +77,12 @@ sample: build
 prepare: build ## Clean and split the listings in DATA
 	$(MARKETRANK_TRAIN) prepare --data $(DATA) --out $(CLEAN)
 
-teacher: prepare ## Let a larger network learn the listings first, for the text model to learn from (then: make train TEACHER=$(ANSWERS))
+teacher: prepare ## Let a larger network learn the listings first, for text and photos to learn from (then: make train TEACHER=$(ANSWERS))
 	training/teacher/teach.sh --clean $(CLEAN) --answers $(ANSWERS)
 
 train: prepare weights ## Train the three models on the prepared listings; TEACHER names what `make teacher` left
 	$(MARKETRANK_TRAIN) train text --clean $(CLEAN) $(if $(TEACHER),--teacher $(TEACHER))
-	$(MARKETRANK_TRAIN) train image --clean $(CLEAN)
+	$(MARKETRANK_TRAIN) train image --clean $(CLEAN) $(if $(TEACHER),--teacher $(TEACHER))
 	$(MARKETRANK_TRAIN) train combined --clean $(CLEAN)
 
 export: prepare weights ## Write the trained models to models/

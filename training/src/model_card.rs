@@ -115,10 +115,11 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          the network's last maps, and coarse: a cell is 32 pixels wide, and has seen what is around it too.\n\n\
          ## Training\n\n\
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
-         Trained are the layers of the pretrained text network, the upper half of the photo network, heads for {categories} \
-         categories, {subcategories} subcategories and the price, a linear model over word pieces and their pairs, a pointer to \
-         the amounts of money that a text names, and the projections into one embedding space for photos and texts. The text network learns from a larger one beside the labels \
-         where `train text` is given a `--teacher`. An embedding, {width} wide, has three parts: the kind \
+         Trained are the layers of the pretrained text network, the upper half of the photo network (twice, of which the \
+         mean is kept), heads for {categories} categories, {subcategories} subcategories and the price, a linear model over word \
+         pieces and their pairs, a pointer to the amounts of money that a text names, and the projections into one embedding space \
+         for photos and texts. Both networks learn from a larger one's answers to the texts beside the labels where they are given \
+         a `--teacher`. An embedding, {width} wide, has three parts: the kind \
          of thing (the text's category and subcategory probabilities), the topic (which texts and photos share), and the \
          appearance (of photos). The combined model adds the text's and the photo's logits and embeddings, the photo's with weights fitted on the \
          validation split.\n\n\

@@ -148,14 +148,14 @@ impl PhotoNetwork {
         &self.weights
     }
 
-    /// The part that is trained on the maps of the rest; none of ResNet-50, see
+    /// The part that is trained on the maps of the rest, with these weights of the whole network; none of ResNet-50, see
     /// [`crate::onnx::backbone::write_frozen_part`].
     ///
     /// # Errors
     /// A tensor is missing or has another shape.
-    pub fn upper_blocks(&self, device: &Device) -> Result<Option<UpperBlocks>> {
+    pub fn upper_blocks(&self, weights: &StateDict, device: &Device) -> Result<Option<UpperBlocks>> {
         Ok(match self.architecture {
-            PhotoArchitecture::EfficientnetLite2 => Some(UpperBlocks::load(&self.weights, device)?),
+            PhotoArchitecture::EfficientnetLite2 => Some(UpperBlocks::load(weights, device)?),
             PhotoArchitecture::Resnet50 => None,
         })
     }

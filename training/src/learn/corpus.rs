@@ -135,7 +135,10 @@ impl<'a> Corpus<'a> {
     }
 
     /// What a file of answers says of the training listings.
-    fn teacher(&self, path: &Path) -> Result<Teacher> {
+    ///
+    /// # Errors
+    /// It cannot be read, or answers to other listings.
+    pub fn teacher(&self, path: &Path) -> Result<Teacher> {
         let listings: Vec<&Listing> =
             self.of(Split::Train).map(|index| &self.table.listings[index]).collect();
         Teacher::read(path, &listings, self.labels())
@@ -192,7 +195,7 @@ impl<'a> Corpus<'a> {
     }
 
     /// One example per photo, drawn to the text embeddings of its listing: of the whole and of the title. The training
-    /// photos are seen in `views` augmented views beside the plain one.
+    /// photos are seen in `views` augmented views beside the plain one, and with what a teacher answers to their listing's text.
     ///
     /// # Errors
     /// A photo cannot be read.
@@ -202,9 +205,11 @@ impl<'a> Corpus<'a> {
         network: &PhotoNetwork,
         embeddings: &TextEmbeddings,
         views: u32,
+        teacher: Option<&Teacher>,
         device: &Device,
     ) -> Result<PhotoLesson> {
-        let examples = |split, views: &[View]| -> Result<PhotoExamples> {
+        let examples = |split, views: &[View], teacher: Option<&Teacher>| -> Result<PhotoExamples> {
+            let of_split: Vec<usize> = self.of(split).collect();
             let (listings, files) = self.photos(split);
             let anchors = [&embeddings.whole, &embeddings.title].map(|rows| rows.select(&listings));
             Ok(PhotoExamples {
@@ -214,16 +219,24 @@ impl<'a> Corpus<'a> {
                     .collect::<Result<_>>()?,
                 targets: listings.iter().map(|&listing| self.targets[listing]).collect(),
                 anchors: anchors.into(),
+                answers: teacher.map(|teacher| {
+                    let places = listings.iter().map(|listing| of_split.partition_point(|of| of < listing));
+                    teacher.answers_to(&places.collect::<Vec<_>>())
+                }),
             })
         };
         let train_views: Vec<View> =
             [View::Plain].into_iter().chain((0..views).map(View::Augmented)).collect();
         Ok(PhotoLesson {
-            train: examples(Split::Train, &train_views)?,
-            validation: examples(Split::Validation, &[View::Plain])?,
+            train: examples(Split::Train, &train_views, teacher)?,
+            validation: examples(Split::Validation, &[View::Plain], None)?,
             labels: self.labels(),
             device: device.clone(),
-            fingerprint: format!("{} {views}", self.table.sha256),
+            fingerprint: format!(
+                "{} {views}{}",
+                self.table.sha256,
+                teacher.map_or("", |teacher| &teacher.sha256)
+            ),
         })
     }
 

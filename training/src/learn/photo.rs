@@ -16,6 +16,7 @@ use super::{
     maps::Maps,
     score::class_score,
     targets::{Target, TargetBatch},
+    teacher,
 };
 use crate::{networks::UpperBlocks, onnx::LabelCounts};
 
@@ -24,6 +25,8 @@ const LABEL_SMOOTHING: f32 = 0.1;
 /// two listings' photos has no anchor.
 const MIXED_SHARE: f64 = 0.5;
 const EMBEDDING_WEIGHT: f32 = 1.0;
+/// How much of what is learnt of the classes comes from a teacher's answers to the listing's text, where there are some.
+const TEACHER_SHARE: f32 = 0.5;
 /// Texts of other listings that a photo's own must stand out from, beside those of its batch.
 const OTHER_LISTINGS: usize = 512;
 
@@ -52,6 +55,8 @@ pub struct PhotoExamples {
     pub targets: Vec<Target>,
     /// Text embeddings of each photo's listing, each a set of rows to be drawn to.
     pub anchors: Vec<Features>,
+    /// What a teacher answers to the text of each photo's listing.
+    pub answers: Option<Features>,
 }
 
 /// Category, subcategory, that a photo lies near its listing's text, and that the photos of a listing lie together.
@@ -114,7 +119,7 @@ impl Lesson for PhotoLesson {
         let features = network.features(maps);
         let embeddings = network.heads.embed(features.clone());
         let share = EMBEDDING_WEIGHT / (self.train.anchors.len() + 1) as f32;
-        let mut loss = targets.class_loss(network.heads.columns(features), self.labels, LABEL_SMOOTHING)
+        let mut loss = self.class_loss(network.heads.columns(features), batch, &targets)
             + contrastive_among(embeddings.clone(), targets.twins()) * share;
         let others = (0..OTHER_LISTINGS).map(|_| rng.random_range(0..self.train.targets.len()));
         let among: Vec<usize> = batch.iter().copied().chain(others).collect();
@@ -160,7 +165,16 @@ impl PhotoLesson {
         let other_targets = TargetBatch::new(self.train.targets(&others), &device);
         let share: f32 = rng.random_range(0.5..1.0);
         let columns = network.heads.columns(network.features(maps * share + other_maps * (1.0 - share)));
-        targets.class_loss(columns.clone(), self.labels, LABEL_SMOOTHING) * share
-            + other_targets.class_loss(columns, self.labels, LABEL_SMOOTHING) * (1.0 - share)
+        self.class_loss(columns.clone(), batch, targets) * share
+            + self.class_loss(columns, &others, &other_targets) * (1.0 - share)
+    }
+
+    /// The loss of columns `[batch, columns]` of these training photos, by their labels and by what a teacher answers.
+    fn class_loss(&self, columns: Tensor<2>, batch: &[usize], targets: &TargetBatch) -> Tensor<1> {
+        let by_labels = targets.class_loss(columns.clone(), self.labels, LABEL_SMOOTHING);
+        let Some(answers) = &self.train.answers else { return by_labels };
+        let wanted = answers.select(batch).into_tensor(&columns.device());
+        let by_teacher = teacher::class_loss(columns, wanted, self.labels);
+        by_labels * (1.0 - TEACHER_SHARE) + by_teacher * TEACHER_SHARE
     }
 }

@@ -24,8 +24,8 @@ use super::{
     photo::PhotoModel,
     price_band,
     recipes::{
-        self, AMOUNT_FIT, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, SPACE_FIT, SPACE_VIEWS,
-        TAUGHT_TEXT_FIT, TEXT_FIT, VIEWS, WORD_FIT, image_heads, text_heads,
+        self, AMOUNT_FIT, APPEARANCE_WIDTH, EMBEDDING_WEIGHT, FitArgs, IMAGE_FIT, IMAGE_MEMBERS, SPACE_FIT,
+        SPACE_VIEWS, TAUGHT_TEXT_FIT, TEXT_FIT, VIEWS, WORD_FIT, image_heads, text_heads,
     },
     run_report::{Expert, RunReport},
     space::{PhotoScale, SpaceModel},
@@ -80,7 +80,7 @@ pub struct TrainArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..), value_name = "LISTINGS")]
     pub subset: Option<u32>,
 
-    /// With `text`: what a larger network answers to the training listings; `make teacher` makes it
+    /// With `text` and `image`: what a larger network answers to the training listings; `make teacher` makes it
     #[arg(long, value_name = "FILE")]
     pub teacher: Option<PathBuf>,
 
@@ -135,7 +135,10 @@ struct Training<'a> {
 pub fn train(args: &TrainArgs) -> Result<()> {
     let CommonArgs { clean, features, onnxruntime, .. } = &args.common;
     ensure!(args.subset.is_none(), "--subset goes with --recipe classic only");
-    ensure!(args.teacher.is_none() || args.model == Model::Text, "--teacher goes with `train text` only");
+    ensure!(
+        args.teacher.is_none() || args.model != Model::Combined,
+        "--teacher goes with `train text` and `train image`"
+    );
     let table = CleanTable::read(clean)?;
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
     let store = FeatureStore::new(&runtime, features.clone());
@@ -156,7 +159,7 @@ impl Training<'_> {
 
     fn fit<L: Lesson>(
         &self,
-        name: &'static str,
+        name: &str,
         recipe: FitConfig,
         lesson: &L,
         network: L::Network,
@@ -226,19 +229,39 @@ impl Training<'_> {
         let text = self.args.weights.text_network()?.trained(&self.args.common.runs)?;
         let width = text.config.width;
         let embeddings = self.text_embeddings(&text)?;
-        let lesson = self.corpus.photo_lesson(&self.store, &network, &embeddings, VIEWS, &self.device)?;
+        let teacher = self.args.teacher.as_deref().map(|path| self.corpus.teacher(path)).transpose()?;
+        let lesson = self.corpus.photo_lesson(
+            &self.store,
+            &network,
+            &embeddings,
+            VIEWS,
+            teacher.as_ref(),
+            &self.device,
+        )?;
         let training = self.device.clone().autodiff();
         training.seed(self.args.fit.seed);
         let config = image_heads(lesson.labels, network.backbone().features(), width);
-        let upper = network.upper_blocks(&training)?;
-        let model = PhotoModel { upper, heads: Heads::new(&config, &training) };
-        let (expert, model) = self.fit("photo", IMAGE_FIT, &lesson, model)?;
-        let mut backbone = network.weights().clone();
-        if let Some(upper) = &model.upper {
-            upper.write_into(&mut backbone);
+        let upper = network.upper_blocks(network.weights(), &training)?;
+        let start = PhotoModel { upper, heads: Heads::new(&config, &training) };
+        let (mut experts, mut heads, mut backbones) = (Vec::new(), Vec::new(), Vec::new());
+        for member in 0..IMAGE_MEMBERS {
+            let recipe = FitConfig { seed: member, ..IMAGE_FIT };
+            let (expert, model) = self.fit(&format!("photo-{member}"), recipe, &lesson, start.clone())?;
+            let mut backbone = network.weights().clone();
+            if let Some(upper) = &model.upper {
+                upper.write_into(&mut backbone);
+            }
+            experts.push(expert);
+            heads.push(model.heads.state_dict());
+            backbones.push(backbone);
         }
-        let score = lesson.validate(&model);
-        self.save(table, &model.heads.state_dict(), &backbone, None, vec![expert], score)
+        let (heads, backbone) = (StateDict::mean(&heads)?, StateDict::mean(&backbones)?);
+        let model = PhotoModel {
+            upper: network.upper_blocks(&backbone, &self.device)?,
+            heads: Heads::load(&config, &heads, &self.device)?,
+        };
+        let teacher = teacher.map(|teacher| teacher.sha256);
+        self.save(table, &heads, &backbone, teacher, experts, lesson.validate(&model))
     }
 
     /// Trains the space that texts and photos share, on what the two trained networks see.

@@ -104,6 +104,11 @@ impl Teacher {
         Ok(Self { answers: Features::new(width, values), listings, sha256 })
     }
 
+    /// The answers to the whole text of these training listings, by their place among them: a row for each.
+    pub fn answers_to(&self, listings: &[usize]) -> Features {
+        self.answers.select(&listings.iter().map(|&listing| self.listings[listing].whole).collect::<Vec<_>>())
+    }
+
     /// How far columns `[batch, columns]` of texts and of titles are from the answers in these rows: cross-entropies
     /// of category and subcategory, and the distance of the texts' median log price.
     pub fn loss(
@@ -132,7 +137,9 @@ fn answer(record: &StringRecord) -> Result<Vec<f32>> {
     record.iter().skip(TEXT_COLUMNS.len()).map(number).collect()
 }
 
-fn class_loss(columns: Tensor<2>, wanted: Tensor<2>, labels: LabelCounts) -> Tensor<1> {
+/// How far the classes of columns `[batch, columns]` are from those of answers, both with category logits first and subcategory
+/// logits after them.
+pub(super) fn class_loss(columns: Tensor<2>, wanted: Tensor<2>, labels: LabelCounts) -> Tensor<1> {
     let distance = |first, count| {
         soft_cross_entropy(
             columns.clone().narrow(1, first, count),

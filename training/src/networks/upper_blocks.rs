@@ -155,16 +155,20 @@ impl Convolution {
         })
     }
 
-    /// The inverse of [`Convolution::load`]: with a normalisation of mean 0 and deviation 1.
+    /// The inverse of [`Convolution::load`]: with a normalisation of mean 0, deviation 1 and scale 1, so that weights of
+    /// several trainings can be averaged whatever share of their size each keeps in its scale.
     fn write(&self, weights: &mut StateDict, convolution: &str, norm: &str) {
-        let values = |tensor: &Param<Tensor<2>>| -> Vec<f32> { tensor.val().into_data().iter().collect() };
+        let values = |tensor: Tensor<2>| -> Vec<f32> { tensor.into_data().iter().collect() };
         let [outputs, columns] = self.weight.dims();
         let shape = vec![outputs, columns / self.kernel.pow(2), self.kernel, self.kernel];
-        weights.insert(format!("{convolution}.weight"), HostTensor { shape, data: values(&self.weight) });
+        weights.insert(
+            format!("{convolution}.weight"),
+            HostTensor { shape, data: values(self.scaled_weight()) },
+        );
         let mut of_norm =
             |part, data| weights.insert(format!("{norm}.{part}"), HostTensor { shape: vec![outputs], data });
-        of_norm("weight", values(&self.scale));
-        of_norm("bias", values(&self.shift));
+        of_norm("weight", vec![1.0; outputs]);
+        of_norm("bias", values(self.shift.val()));
         of_norm("running_mean", vec![0.0; outputs]);
         of_norm("running_var", vec![1.0 - EPSILON; outputs]);
     }

@@ -66,6 +66,23 @@ impl StateDict {
     pub fn is_empty(&self) -> bool {
         self.tensors.is_empty()
     }
+
+    /// The mean of each tensor over several dicts; of none, nothing.
+    ///
+    /// # Errors
+    /// One of them lacks a tensor of the first, or has it in another shape.
+    pub fn mean(of: &[Self]) -> Result<Self, StateDictError> {
+        let Some((first, others)) = of.split_first() else { return Ok(Self::default()) };
+        let mut mean = first.clone();
+        for (name, tensor) in &mut mean.tensors {
+            for other in others {
+                let other = other.get_shaped(name, &tensor.shape)?;
+                tensor.data.iter_mut().zip(&other.data).for_each(|(sum, x)| *sum += x);
+            }
+            tensor.data.iter_mut().for_each(|sum| *sum /= of.len() as f32);
+        }
+        Ok(mean)
+    }
 }
 
 impl FromIterator<(String, HostTensor)> for StateDict {
@@ -81,5 +98,37 @@ impl IntoIterator for StateDict {
     /// Names and tensors in the order of the names.
     fn into_iter(self) -> Self::IntoIter {
         self.tensors.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dict<const N: usize>(tensors: [(&str, &[f32]); N]) -> StateDict {
+        let tensor = |(name, data): (&str, &[f32])| {
+            (name.to_owned(), HostTensor { shape: vec![data.len()], data: data.to_vec() })
+        };
+        tensors.into_iter().map(tensor).collect()
+    }
+
+    #[test]
+    fn the_mean_is_that_of_each_number() {
+        let of = [
+            dict([("a", &[1.0, 2.0]), ("b", &[3.0])]),
+            dict([("a", &[2.0, 2.0]), ("b", &[-3.0])]),
+            dict([("a", &[6.0, -1.0]), ("b", &[3.0])]),
+        ];
+        assert_eq!(StateDict::mean(&of), Ok(dict([("a", &[3.0, 1.0]), ("b", &[1.0])])));
+        assert_eq!(StateDict::mean(&of[..1]), Ok(of[0].clone()));
+    }
+
+    #[test]
+    fn there_is_no_mean_of_networks_of_different_shapes() {
+        let mean = |other| StateDict::mean(&[dict([("a", &[1.0, 2.0])]), other]);
+        let error = mean(dict([("b", &[1.0, 2.0])])).unwrap_err();
+        assert_eq!(error, StateDictError::Missing { name: "a".into() });
+        let error = mean(dict([("a", &[1.0])])).unwrap_err();
+        assert!(matches!(error, StateDictError::Shape { name, .. } if name == "a"));
     }
 }
