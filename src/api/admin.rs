@@ -58,7 +58,7 @@ async fn back_up(State(state): State<AppState>) -> Result<Response, ApiError> {
 #[derive(Debug, Serialize, ToSchema)]
 struct Reloaded {
     /// Version of the trained models.
-    #[schema(example = "51eb03d1c7b3")]
+    #[schema(example = "3e87ca341437")]
     version: String,
     /// One for each of the three models.
     models: Vec<ReloadedModel>,
