@@ -1,6 +1,13 @@
 //! `train image`, from a table, photos and random networks to a run folder.
 
+#[path = "made_up/bikes_and_sofas.rs"]
 mod bikes_and_sofas;
+#[path = "made_up/onnxruntime.rs"]
+mod onnxruntime;
+#[path = "made_up/photo_network.rs"]
+mod photo_network;
+#[path = "made_up/small_bert.rs"]
+mod small_bert;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -15,14 +22,14 @@ use marketrank_train::{
         recipes::{image_heads, text_heads},
         run::{Model, TrainArgs, backbone_file, read_heads, train},
     },
-    networks::{Bert, BertConfig, UpperBlocks},
+    networks::UpperBlocks,
     weights::{self, StateDict},
 };
 
-use bikes_and_sofas::{library, write_network, write_table};
-
-/// Width of the small BERT.
-const WIDTH: usize = 16;
+use bikes_and_sofas::write_table;
+use onnxruntime::library;
+use photo_network::write_photo_network;
+use small_bert::{WIDTH, write_bert};
 
 #[derive(Parser)]
 struct Program {
@@ -32,21 +39,11 @@ struct Program {
 
 /// What `train text` leaves, of a random BERT of one layer.
 fn write_text_run(folder: &Path, runs: &Path, table: &CleanTable) {
-    let config = format!(
-        r#"{{"vocab_size": 30522, "hidden_size": {WIDTH}, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "intermediate_size": 32, "max_position_embeddings": 128}}"#
-    );
-    fs::write(folder.join("config.json"), config).unwrap();
-    let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/tokenizer.json");
-    fs::copy(tokenizer, folder.join("tokenizer.json")).unwrap();
-    let config = BertConfig::read(&folder.join("config.json")).unwrap();
-    let bert = Bert::new(&config, &Device::flex()).state_dict();
+    write_bert(folder, 1);
     let heads = Heads::new(&text_heads(Corpus::new(table).labels(), WIDTH), &Device::flex()).state_dict();
     fs::create_dir_all(runs.join("text")).unwrap();
-    let write = |file: &Path, tensors| weights::write_safetensors(file, tensors, &BTreeMap::new()).unwrap();
-    write(&folder.join("model.safetensors"), &bert);
-    write(&runs.join("text/backbone.safetensors"), &bert);
-    write(&runs.join("text/heads.safetensors"), &heads);
+    fs::copy(folder.join("model.safetensors"), runs.join("text/backbone.safetensors")).unwrap();
+    weights::write_safetensors(&runs.join("text/heads.safetensors"), &heads, &BTreeMap::new()).unwrap();
 }
 
 #[test]
@@ -54,7 +51,7 @@ fn train_image_keeps_the_mean_of_two_trainings_from_one_start() {
     let folder = tempfile::tempdir().unwrap();
     let inside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     write_table(folder.path());
-    write_network(&folder.path().join("photo.safetensors"));
+    write_photo_network(&folder.path().join("photo.safetensors"));
     let table = CleanTable::read(folder.path()).unwrap();
     let runs = folder.path().join("runs");
     write_text_run(folder.path(), &runs, &table);

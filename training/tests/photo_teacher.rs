@@ -1,8 +1,15 @@
 //! A photo model learns from a teacher's table, end to end: from the files to what it says of photos it has not seen.
 
+#[path = "made_up/bikes_and_sofas.rs"]
 mod bikes_and_sofas;
+#[path = "made_up/onnxruntime.rs"]
+mod onnxruntime;
+#[path = "made_up/photo_network.rs"]
+mod photo_network;
+#[path = "made_up/teacher.rs"]
+mod teacher;
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::path::Path;
 
 use burn::tensor::Device;
 use clap::Parser;
@@ -14,14 +21,17 @@ use marketrank_train::{
         corpus::{Corpus, TextEmbeddings},
         feature_store::FeatureStore,
         features::Features,
-        fit::{FitConfig, fit, schedule::Schedule},
+        fit::{FitConfig, schedule::Schedule},
         heads::Heads,
         photo::{PhotoLesson, PhotoModel},
         recipes::image_heads,
     },
 };
 
-use bikes_and_sofas::{LISTINGS, THINGS, VALIDATION, library, write_network, write_table};
+use bikes_and_sofas::{LISTINGS, write_table};
+use onnxruntime::library;
+use photo_network::write_photo_network;
+use teacher::{accuracy, write_answers};
 
 #[derive(Parser)]
 struct Flags {
@@ -29,27 +39,11 @@ struct Flags {
     weights: WeightsArgs,
 }
 
-/// A teacher who knows what is what, in the order in which it pleased it to answer.
-fn write_answers(path: &Path) {
-    let mut table = "listing,part,title,description,c0,c1,c2,c3,c4\n".to_owned();
-    for number in (VALIDATION..LISTINGS).rev() {
-        let thing = number % 2;
-        let (name, answer) = (THINGS[thing], ["6,-6,0,3,0", "-6,6,0,3,0"][thing]);
-        writeln!(
-            table,
-            "{number},title,{name},,{answer}\n{number},whole,{name},used {name} {number},{answer}"
-        )
-        .unwrap();
-    }
-    fs::write(path, table).unwrap();
-}
-
 /// How many of the validation photos heads that learnt the lesson, on the maps half-way up, get right.
-fn accuracy(lesson: &PhotoLesson, run: &Path) -> f32 {
-    let device = Device::flex();
+fn learnt_from(lesson: &PhotoLesson, run: &Path) -> f32 {
     let [channels, _] = lesson.train.views[0].shape();
     let config = image_heads(lesson.labels, channels, lesson.train.anchors[0].width());
-    let model = PhotoModel { upper: None, heads: Heads::new(&config, &device.clone().autodiff()) };
+    let model = PhotoModel { upper: None, heads: Heads::new(&config, &Device::flex().autodiff()) };
     // Labels and teacher have equal shares: small steps, for the teacher's part is not much the larger.
     let recipe = FitConfig {
         epochs: 40,
@@ -62,8 +56,7 @@ fn accuracy(lesson: &PhotoLesson, run: &Path) -> f32 {
         patience: 40,
         seed: 1,
     };
-    let fitted = fit(&recipe, lesson, model, &device, run, false).unwrap();
-    fitted.epochs.last().unwrap().validation.accuracy as f32
+    accuracy(&recipe, lesson, model, run)
 }
 
 #[test]
@@ -75,7 +68,7 @@ fn a_photo_model_believes_what_a_teacher_says_of_the_text_more_than_labels_that_
     let device = Device::flex();
     device.seed(1);
     let file = folder.path().join("photo.safetensors");
-    write_network(&file);
+    write_photo_network(&file);
     let flags = Flags::parse_from(["test", "--image-weights", file.to_str().unwrap()]);
     let network = flags.weights.photo_network().unwrap();
     let table = CleanTable::read(folder.path()).unwrap();
@@ -88,7 +81,7 @@ fn a_photo_model_believes_what_a_teacher_says_of_the_text_more_than_labels_that_
     let teacher = corpus.teacher(&answers).unwrap();
     let learnt = |teacher, run| {
         let lesson = corpus.photo_lesson(&store, &network, &embeddings, 0, teacher, &device).unwrap();
-        accuracy(&lesson, &folder.path().join(run))
+        learnt_from(&lesson, &folder.path().join(run))
     };
 
     let (alone, taught) = (learnt(None, "alone"), learnt(Some(&teacher), "taught"));

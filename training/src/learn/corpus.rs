@@ -209,7 +209,6 @@ impl<'a> Corpus<'a> {
         device: &Device,
     ) -> Result<PhotoLesson> {
         let examples = |split, views: &[View], teacher: Option<&Teacher>| -> Result<PhotoExamples> {
-            let of_split: Vec<usize> = self.of(split).collect();
             let (listings, files) = self.photos(split);
             let anchors = [&embeddings.whole, &embeddings.title].map(|rows| rows.select(&listings));
             Ok(PhotoExamples {
@@ -220,6 +219,7 @@ impl<'a> Corpus<'a> {
                 targets: listings.iter().map(|&listing| self.targets[listing]).collect(),
                 anchors: anchors.into(),
                 answers: teacher.map(|teacher| {
+                    let of_split: Vec<usize> = self.of(split).collect();
                     let places = listings.iter().map(|listing| of_split.partition_point(|of| of < listing));
                     teacher.answers_to(&places.collect::<Vec<_>>())
                 }),

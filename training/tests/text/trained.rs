@@ -12,7 +12,7 @@ use marketrank_train::{
     onnx::amounts::{BEFORE, CONTEXT},
 };
 
-use crate::small::{COLUMNS, write_network};
+use crate::{bikes_and_sofas::COLUMNS, onnxruntime::library, small_bert::write_bert};
 
 #[derive(Parser)]
 struct Program {
@@ -38,11 +38,10 @@ fn write_table(folder: &Path) {
 fn the_text_model_learns_which_of_the_amounts_in_a_text_is_the_price() {
     let folder = tempfile::tempdir().unwrap();
     write_table(folder.path());
-    write_network(folder.path(), 1);
+    write_bert(folder.path(), 1);
     let inside = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let runs = folder.path().join("runs");
-    let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/onnxruntime/libonnxruntime.so");
-    let library = std::env::var("ORT_DYLIB_PATH").unwrap_or_else(|_| library.to_owned());
+    let library = library();
     let [clean, text, runs_flag, features] = [inside(""), inside(""), inside("runs"), inside("features")];
     let args = Program::parse_from([
         "train",

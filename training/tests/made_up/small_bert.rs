@@ -1,4 +1,4 @@
-//! A table and a network that are learnt in seconds.
+//! A text network that is learnt in seconds.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -8,14 +8,13 @@ use marketrank_train::{
     weights,
 };
 
-/// The columns of a clean table.
-pub const COLUMNS: &str = "id,title,description,category,subcategory,category_path,price,currency,location,\
-    listed_at,split,photos\n";
+/// Numbers that stand for a token.
+pub const WIDTH: usize = 16;
 
-/// Layers of two heads, sixteen numbers wide, with the served tokenizer.
-pub fn write_network(folder: &Path, layers: usize) {
+/// Random layers of two heads, with the served tokenizer, as a folder of published weights.
+pub fn write_bert(folder: &Path, layers: usize) {
     let config = format!(
-        r#"{{"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": {layers}, "num_attention_heads": 2,
+        r#"{{"vocab_size": 30522, "hidden_size": {WIDTH}, "num_hidden_layers": {layers}, "num_attention_heads": 2,
         "intermediate_size": 32, "max_position_embeddings": 128}}"#
     );
     fs::write(folder.join("config.json"), config).unwrap();

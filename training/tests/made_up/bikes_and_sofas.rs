@@ -1,20 +1,20 @@
-//! A market of red bikes and blue sofas, and a photo network that knows neither.
+//! A market of red bikes and blue sofas.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path};
 
-use burn::tensor::Device;
 use image::{Rgb, RgbImage};
-use marketrank_train::{networks::EfficientNetLite2, weights};
 
+/// The columns of a clean table.
+pub const COLUMNS: &str = "id,title,description,category,subcategory,category_path,price,currency,location,\
+    listed_at,split,photos\n";
+
+/// What a listing offers, by its number in turns.
 pub const THINGS: [&str; 2] = ["bike", "sofa"];
 pub const LISTINGS: usize = 60;
 /// The first of them.
 pub const VALIDATION: usize = 20;
 
-const COLUMNS: &str = "id,title,description,category,subcategory,category_path,price,currency,location,\
-    listed_at,split,photos\n";
-
-/// A clean table of bikes, which are red, and blue sofas. All training listings are filed wrong.
+/// Their clean table and photos. All training listings are filed wrong.
 pub fn write_table(folder: &Path) {
     fs::create_dir(folder.join("photos")).unwrap();
     let mut table = COLUMNS.to_owned();
@@ -40,16 +40,4 @@ fn write_photo(file: &Path, thing: usize, shade: usize) {
     let shade = 150 + shade as u8;
     let colour = [[shade, 40, 40], [40, 40, shade]][thing];
     RgbImage::from_pixel(32, 32, Rgb(colour)).save(file).unwrap();
-}
-
-/// Random weights of the photo network.
-pub fn write_network(file: &Path) {
-    let tensors = EfficientNetLite2::new(1, &Device::flex()).state_dict();
-    weights::write_safetensors(file, &tensors, &BTreeMap::new()).unwrap();
-}
-
-/// ONNX Runtime.
-pub fn library() -> String {
-    let library = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/onnxruntime/libonnxruntime.so");
-    std::env::var("ORT_DYLIB_PATH").unwrap_or_else(|_| library.to_owned())
 }
