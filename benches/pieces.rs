@@ -13,7 +13,7 @@ use marketrank::{
 };
 use serde_json::json;
 
-const INPUT: ImageInput = ImageInput { height: 224, width: 224, letterbox: [0; 3] };
+const INPUT: ImageInput = ImageInput { height: 256, width: 256, letterbox: [0; 3] };
 
 fn main() {
     divan::main();
@@ -46,12 +46,12 @@ fn decode(bytes: &[u8], detail: Detail) -> RgbImage {
 
 #[divan::bench]
 fn decode_an_upload() -> RgbImage {
-    decode(black_box(&UPLOAD), Detail::Side(224))
+    decode(black_box(&UPLOAD), Detail::Side(256))
 }
 
 #[divan::bench(sample_count = 20)]
 fn decode_a_phone_photo_as_far_as_needed() -> RgbImage {
-    decode(black_box(&PHONE), Detail::Side(224))
+    decode(black_box(&PHONE), Detail::Side(256))
 }
 
 #[divan::bench(sample_count = 20)]

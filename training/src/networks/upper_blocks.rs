@@ -1,6 +1,6 @@
 //! The upper blocks of EfficientNet-Lite2 as matrix products, for fine-tuning without a GPU.
 //!
-//! A photo of 224 pixels has become 7 by 7 positions there, so few that a depthwise convolution is cheapest as one matrix
+//! A photo of 256 pixels has become 8 by 8 positions there, so few that a depthwise convolution is cheapest as one matrix
 //! of positions by positions for each channel. All of it is then matrix products, which CPUs are good at; the generic
 //! backward pass of a depthwise convolution takes its channels one by one.
 //!

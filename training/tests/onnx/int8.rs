@@ -143,15 +143,17 @@ fn int8_text_embeddings_point_where_those_of_float32_do() {
 
 #[test]
 fn in_int8_too_the_mean_of_an_activation_over_the_cells_and_the_bias_are_the_logit() {
+    const STRIDE: usize = 32;
     let heads = photo_heads();
+    let [rows, columns] = [IMAGE_INPUT.height, IMAGE_INPUT.width].map(|side| side as usize / STRIDE);
     let mut runtime = Runtime::load(&INT8_PHOTO);
     for example in unseen() {
         let outputs = runtime.run(photo_of(example));
-        assert_eq!(outputs["activation"].shape, [1, 2, 7, 7]);
-        let cells = outputs["activation"].data.chunks(49);
+        assert_eq!(outputs["activation"].shape, [1, 2, rows, columns]);
+        let cells = outputs["activation"].data.chunks(rows * columns);
         let bias = &heads.get("heads.0.bias").unwrap().data;
-        let logits: Vec<f32> =
-            cells.zip(bias).map(|(cells, bias)| cells.iter().sum::<f32>() / 49.0 + bias).collect();
+        let mean = |cells: &[f32]| cells.iter().sum::<f32>() / cells.len() as f32;
+        let logits: Vec<f32> = cells.zip(bias).map(|(cells, bias)| mean(cells) + bias).collect();
         assert_close(&outputs["logits"].data, &logits);
     }
 }

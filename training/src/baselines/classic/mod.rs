@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use burn::{module::Module, tensor::Device};
 use marketrank::{
+    artefacts::ImageInput,
     inference::{Device as Provider, Runtime},
     preprocess::Tokens,
 };
@@ -27,7 +28,7 @@ use super::result::{BaselineResult, Outcome, folder, metrics_of};
 use crate::{
     data::{CleanTable, Split},
     learn::{
-        IMAGE_INPUT, TEXT_INPUT,
+        TEXT_INPUT,
         backbone::PhotoNetwork,
         corpus::Corpus,
         feature_store::{FeatureStore, encoded},
@@ -43,6 +44,9 @@ use crate::{
     networks::{Bert, resnet50::LastStage},
     onnx::LabelCounts,
 };
+
+/// The size of photos that ResNet-50's published weights were made at.
+const RESNET_INPUT: ImageInput = ImageInput { height: 224, width: 224, letterbox: [127, 127, 127] };
 
 /// Adam at 3e-4, times 0.6 every two epochs, batches of 32.
 const FIT: FitConfig = FitConfig {
@@ -211,7 +215,7 @@ impl Classic<'_> {
     }
 
     fn maps(&self, network: &PhotoNetwork, files: &[PathBuf], view: View) -> Result<Maps> {
-        self.store.maps_below_layer4(network, IMAGE_INPUT, files, view)
+        self.store.maps_below_layer4(network, RESNET_INPUT, files, view)
     }
 
     /// The last hidden states of listings' texts by BERT as it was pretrained, their width, and the hash of its weights.
