@@ -58,7 +58,7 @@ async fn back_up(State(state): State<AppState>) -> Result<Response, ApiError> {
 #[derive(Debug, Serialize, ToSchema)]
 struct Reloaded {
     /// Version of the trained models.
-    #[schema(example = "3e87ca341437")]
+    #[schema(example = "ac13cb62b3ab")]
     version: String,
     /// One for each of the three models.
     models: Vec<ReloadedModel>,
