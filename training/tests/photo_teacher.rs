@@ -21,7 +21,6 @@ use marketrank_train::{
         corpus::{Corpus, TextEmbeddings},
         feature_store::FeatureStore,
         features::Features,
-        fit::{FitConfig, schedule::Schedule},
         heads::Heads,
         photo::{PhotoLesson, PhotoModel},
         recipes::image_heads,
@@ -31,7 +30,7 @@ use marketrank_train::{
 use bikes_and_sofas::{LISTINGS, write_table};
 use onnxruntime::library;
 use photo_network::write_photo_network;
-use teacher::{accuracy, write_answers};
+use teacher::{accuracy, recipe, write_answers};
 
 #[derive(Parser)]
 struct Flags {
@@ -45,18 +44,7 @@ fn learnt_from(lesson: &PhotoLesson, run: &Path) -> f32 {
     let config = image_heads(lesson.labels, channels, lesson.train.anchors[0].width());
     let model = PhotoModel { upper: None, heads: Heads::new(&config, &Device::flex().autodiff()) };
     // Labels and teacher have equal shares: small steps, for the teacher's part is not much the larger.
-    let recipe = FitConfig {
-        epochs: 40,
-        batch_size: 16,
-        shards: 1,
-        learning_rate: 5e-3,
-        schedule: Schedule::OneCycle,
-        weight_decay: 1e-2,
-        gradient_clip: 1.0,
-        patience: 40,
-        seed: 1,
-    };
-    accuracy(&recipe, lesson, model, run)
+    accuracy(&recipe(40, 16, 5e-3), lesson, model, run)
 }
 
 #[test]

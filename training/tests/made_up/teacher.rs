@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use burn::tensor::Device;
-use marketrank_train::learn::fit::{FitConfig, Lesson, fit};
+use marketrank_train::learn::fit::{FitConfig, Lesson, fit, schedule::Schedule};
 
 use crate::bikes_and_sofas::{LISTINGS, THINGS, VALIDATION};
 
@@ -22,6 +22,21 @@ pub fn write_answers(path: &Path) {
         }
     }
     fs::write(path, table).unwrap();
+}
+
+/// Trains to the end, in so many epochs.
+pub fn recipe(epochs: usize, batch_size: usize, learning_rate: f64) -> FitConfig {
+    FitConfig {
+        epochs,
+        batch_size,
+        shards: 1,
+        learning_rate,
+        schedule: Schedule::OneCycle,
+        weight_decay: 1e-2,
+        gradient_clip: 1.0,
+        patience: epochs,
+        seed: 1,
+    }
 }
 
 /// How many of the validation listings a model that learnt the lesson gets right.

@@ -9,7 +9,6 @@ use marketrank_train::{
     learn::{
         backbone::{TextNetwork, WeightsArgs},
         corpus::Corpus,
-        fit::{FitConfig, schedule::Schedule},
         heads::Heads,
         recipes::text_heads,
         text::{TextLesson, TextModel},
@@ -20,7 +19,7 @@ use marketrank_train::{
 use crate::{
     bikes_and_sofas::write_table,
     small_bert::write_bert,
-    teacher::{accuracy, write_answers},
+    teacher::{accuracy, recipe, write_answers},
 };
 
 #[derive(Parser)]
@@ -42,18 +41,7 @@ fn learnt(network: &TextNetwork, lesson: &TextLesson, run: &Path) -> f32 {
         bert: Bert::load(&network.config, network.weights(), &training).unwrap(),
         heads: Heads::new(&text_heads(lesson.labels, network.config.width), &training),
     };
-    let recipe = FitConfig {
-        epochs: 12,
-        batch_size: 8,
-        shards: 1,
-        learning_rate: 1e-2,
-        schedule: Schedule::OneCycle,
-        weight_decay: 1e-2,
-        gradient_clip: 1.0,
-        patience: 12,
-        seed: 1,
-    };
-    accuracy(&recipe, lesson, model, run)
+    accuracy(&recipe(12, 8, 1e-2), lesson, model, run)
 }
 
 #[test]

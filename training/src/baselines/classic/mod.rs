@@ -28,7 +28,7 @@ use super::result::{BaselineResult, Outcome, folder, metrics_of};
 use crate::{
     data::{CleanTable, Split},
     learn::{
-        TEXT_INPUT,
+        IMAGE_INPUT, TEXT_INPUT,
         backbone::PhotoNetwork,
         corpus::Corpus,
         feature_store::{FeatureStore, encoded},
@@ -46,7 +46,7 @@ use crate::{
 };
 
 /// The size of photos that ResNet-50's published weights were made at.
-const RESNET_INPUT: ImageInput = ImageInput { height: 224, width: 224, letterbox: [127, 127, 127] };
+const RESNET_INPUT: ImageInput = ImageInput { height: 224, width: 224, ..IMAGE_INPUT };
 
 /// Adam at 3e-4, times 0.6 every two epochs, batches of 32.
 const FIT: FitConfig = FitConfig {
