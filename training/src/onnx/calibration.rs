@@ -12,15 +12,18 @@ pub struct Activation {
     sum: Vec<f64>,
     /// Values of one channel that were seen.
     count: usize,
+    /// Values of one channel that an example has.
+    positions: usize,
 }
 
 impl Activation {
-    fn new(channels: usize) -> Self {
+    fn new(channels: usize, positions: usize) -> Self {
         Self {
             low: vec![f32::INFINITY; channels],
             high: vec![f32::NEG_INFINITY; channels],
             sum: vec![0.0; channels],
             count: 0,
+            positions,
         }
     }
 
@@ -33,6 +36,11 @@ impl Activation {
     pub fn range(&self) -> (f32, f32) {
         let low = self.low.iter().copied().fold(f32::INFINITY, f32::min);
         (low, self.high.iter().copied().fold(f32::NEG_INFINITY, f32::max))
+    }
+
+    /// Rows times columns of maps; 1 of rows.
+    pub fn positions(&self) -> usize {
+        self.positions
     }
 
     /// Each channel multiplied by a factor of its own, which is positive.
@@ -48,7 +56,7 @@ impl Activation {
     /// The channels of so many neighbours beside each other, of which each is like this.
     pub(super) fn repeated(&self, times: usize) -> Self {
         let [low, high] = [&self.low, &self.high].map(|values| values.repeat(times));
-        Self { low, high, sum: self.sum.repeat(times), count: self.count }
+        Self { low, high, sum: self.sum.repeat(times), count: self.count, positions: self.positions / times }
     }
 
     fn observe(&mut self, channel: usize, values: impl Iterator<Item = f32>) {
@@ -69,15 +77,16 @@ pub struct Calibration(BTreeMap<String, Activation>);
 
 impl Calibration {
     /// Takes in one tensor: maps [batch, channels, height, width], or rows [..., channels]. One of another number of
-    /// channels than before, or without values, changes nothing.
+    /// channels or positions than before, or without values, changes nothing.
     pub fn observe(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         let (channels, inner) = match *shape {
             [_, channels, height, width] => (channels, height * width),
             [.., channels] => (channels, 1),
             [] => return,
         };
-        let activation = self.0.entry(name.to_owned()).or_insert_with(|| Activation::new(channels));
-        if activation.low.len() != channels || channels * inner == 0 {
+        let activation = self.0.entry(name.to_owned()).or_insert_with(|| Activation::new(channels, inner));
+        let seen = (activation.low.len(), activation.positions);
+        if seen != (channels, inner) || channels * inner == 0 {
             return;
         }
         for example in values.chunks_exact(channels * inner) {

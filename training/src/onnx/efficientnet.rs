@@ -83,7 +83,7 @@ pub fn efficientnet_lite2(
     photo: &Photo,
 ) -> Result<EfficientNetLite2, OnnxError> {
     let half_way = lower_blocks(g, weights, FIRST_UPPER_BLOCK, photo)?;
-    let middle = g.global_average_pool(&half_way.0);
+    let middle = Maps::of(g, &half_way.0).mean(g);
     let mut emitter = Emitter { g, weights };
     let (x, channels) = emitter.blocks(FIRST_UPPER_BLOCK..usize::MAX, half_way)?;
     let maps = emitter.head(channels, &x)?;
@@ -142,7 +142,7 @@ impl Emitter<'_> {
         let x = self.normalised(shape, name, norm, x)?;
         let x = self.g.relu6(&x);
         Ok(match self.g.rounded(name, &x) {
-            Some(bytes) => Maps::of_bytes(self.g, &bytes),
+            Some(bytes) => Maps::of_bytes(self.g, bytes),
             None => Maps::ChannelsFirst(x),
         })
     }

@@ -161,7 +161,7 @@ impl GraphBuilder {
     /// the rows that a request asks for become float32.
     pub fn table(&mut self, name: &str, tensor: &HostTensor) -> Table {
         if self.arithmetic.is_int8() {
-            let rounded = Int8Tensor::per_channel(tensor, 1, |_| 0.0);
+            let rounded = Int8Tensor::per_channel(tensor, 1, 0, |_| 0.0);
             let rows = self.int8(name, &rounded);
             return Table::Int8(rows, self.vector(&format!("{name}.scale"), &rounded.scales));
         }
@@ -212,11 +212,20 @@ impl GraphBuilder {
         Value::named(&name)
     }
 
-    /// So many int8 zeros.
-    pub(super) fn int8_zeros(&mut self, count: usize) -> Value<i8> {
-        let name = format!("constant.i8.zeros{count}");
+    /// An int8 constant of one dimension, the same value so many times.
+    pub(super) fn int8_repeated(&mut self, value: i8, count: usize) -> Value<i8> {
+        let name = format!("constant.i8.{value}x{count}");
         if self.constants.insert(name.clone()) {
-            self.graph.initializer.push(tensor::int8(&name, &[count], &vec![0; count]));
+            self.graph.initializer.push(tensor::int8(&name, &[count], &vec![value; count]));
+        }
+        Value::named(&name)
+    }
+
+    /// An uint8 constant of one dimension: so many ones.
+    pub(super) fn uint8_ones(&mut self, count: usize) -> Value<u8> {
+        let name = format!("constant.u8.1x{count}");
+        if self.constants.insert(name.clone()) {
+            self.graph.initializer.push(tensor::uint8(&name, &[count], &vec![1; count]));
         }
         Value::named(&name)
     }

@@ -10,13 +10,13 @@ use crate::weights::HostTensor;
 
 /// An activation as it is while it has 8 bits.
 #[derive(Debug, Clone)]
-pub(super) struct Bytes {
+pub struct Bytes {
     pub values: Value<u8>,
     /// What they stand for.
     pub map: Affine,
     scale: Value<f32>,
-    zero: Value<u8>,
-    activation: Activation,
+    pub(super) zero: Value<u8>,
+    pub(super) activation: Activation,
 }
 
 impl Bytes {
@@ -162,8 +162,8 @@ impl GraphBuilder {
     fn int8_weight(&mut self, name: &str, weight: &Int8Tensor) -> Value<f32> {
         let values = self.int8(name, weight);
         let scales = self.vector(&format!("{name}.scale"), &weight.scales);
-        // Zero is where it would be without it; but ONNX Runtime takes no Gemm for one of integers that does not say so.
-        let zeros = self.int8_zeros(weight.scales.len());
+        // Said even where it is 0, or ONNX Runtime takes no Gemm for one of integers.
+        let zeros = self.int8_repeated(weight.zero, weight.scales.len());
         self.node("DequantizeLinear")
             .input(&values)
             .input(&scales)

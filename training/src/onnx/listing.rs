@@ -42,7 +42,8 @@
 //!   text's; the embedding is the text's and, times [`PhotoWeights::embedding`], the photo's, made L2 norm 1.
 //! - `activation` is a class activation map for each category (Zhou et al. 2016): what each cell of the photo network's last
 //!   maps adds to the logit. Its mean over the cells and the bias of `heads` are the photo's logit, because pooling is a mean
-//!   and `heads` one linear layer; where it has more layers than one, no such sum exists and the model has no such output.
+//!   and `heads` one linear layer; where it has more layers than one, no such sum exists and the model has no such output. (In
+//!   int8 nearly so: what a cell adds is computed from rounded weights.)
 
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +56,7 @@ use super::{
     mlp::Mlp,
     quantiles::{QUANTILES, ordered_quantiles},
 };
-use crate::weights::StateDict;
+use crate::weights::{HostTensor, StateDict};
 
 /// How many labels of each kind the manifest lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,11 +116,11 @@ struct TextPart {
 }
 
 /// What a photo says.
-struct PhotoPart {
+struct PhotoPart<'a> {
     /// [batch, C + S]
     classes: Value<f32>,
     /// What the logits are the mean of.
-    cells: Option<Cells>,
+    cells: Option<Cells<'a>>,
     /// [batch, K], L2 norm 1.
     topic: Value<f32>,
     /// K
@@ -131,11 +132,11 @@ struct PhotoPart {
 }
 
 /// A photo before it was pooled, and what each cell of it counts.
-struct Cells {
+struct Cells<'a> {
     /// Of `I` channels.
     maps: Maps,
-    /// The only layer of the photo's `heads`: [I, C + S].
-    weight: Value<f32>,
+    /// The only layer of the photo's `heads`, [I, C + S], and what it is in the graph.
+    weight: (&'a HostTensor, Value<f32>),
 }
 
 /// `image.onnx`.
@@ -218,12 +219,12 @@ pub fn write_combined_model(
     g.finish()
 }
 
-fn photo_part(
+fn photo_part<'a>(
     g: &mut GraphBuilder,
     labels: LabelCounts,
     image: ImageBackbone<'_>,
-    heads: &StateDict,
-) -> Result<PhotoPart, OnnxError> {
+    heads: &'a StateDict,
+) -> Result<PhotoPart<'a>, OnnxError> {
     let (last, middle) = (image.features(), image.middle_features());
     let classify = Mlp::read(heads, "heads", last)?.with_outputs(labels.classes())?;
     let project = Mlp::read(heads, "projection", last + middle)?;
@@ -231,7 +232,7 @@ fn photo_part(
     let features = image.emit(g)?;
     let (classes, weights) = classify.emit_with_weights(g, &features.last);
     let cells = match weights.as_slice() {
-        [weight] => Some(Cells { maps: features.maps, weight: weight.clone() }),
+        [(tensor, weight)] => Some(Cells { maps: features.maps, weight: (*tensor, weight.clone()) }),
         _ => None,
     };
     let both = g.concat(&[&features.last, &features.middle]);
@@ -294,7 +295,7 @@ impl TextPart {
     }
 }
 
-impl PhotoPart {
+impl PhotoPart<'_> {
     /// [batch, C + S + K + A]
     fn embedding(&self, g: &mut GraphBuilder, labels: LabelCounts) -> Value<f32> {
         let parts = shared(g, [(&self.topic, 1.0 - APPEARANCE), (&self.appearance, APPEARANCE)]);
@@ -302,11 +303,11 @@ impl PhotoPart {
     }
 }
 
-impl Cells {
+impl Cells<'_> {
     /// What each cell adds to each category's logit: [batch, C, rows, columns].
     fn activation(&self, g: &mut GraphBuilder, labels: LabelCounts) -> Value<f32> {
-        let weight = g.slice(&self.weight, 1, 0, labels.categories as i64);
-        self.maps.dense(g, &weight)
+        let (weight, stored) = &self.weight;
+        self.maps.dense(g, (weight, stored), labels.categories)
     }
 }
 

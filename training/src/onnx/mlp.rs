@@ -70,14 +70,18 @@ impl<'a> Mlp<'a> {
         self.emit_layers(g, x, relu, |g, name, x, weight, bias| g.linear(name, x, weight, bias))
     }
 
-    /// The same as [`Mlp::emit`], and the weight [in, out] of each layer.
-    pub fn emit_with_weights(&self, g: &mut GraphBuilder, x: &Value<f32>) -> (Value<f32>, Vec<Value<f32>>) {
+    /// The same as [`Mlp::emit`], and the weight [in, out] of each layer with what it is in the graph.
+    pub fn emit_with_weights(
+        &self,
+        g: &mut GraphBuilder,
+        x: &Value<f32>,
+    ) -> (Value<f32>, Vec<(&'a HostTensor, Value<f32>)>) {
         let mut weights = Vec::with_capacity(self.layers.len());
-        let x = self.emit_layers(g, x, GraphBuilder::relu, |g, name, x, weight, bias| {
-            let weight = g.weight(&format!("{name}.weight"), weight);
+        let x = self.emit_layers(g, x, GraphBuilder::relu, |g, name, x, tensor, bias| {
+            let weight = g.weight(&format!("{name}.weight"), tensor);
             let bias = g.weight(&format!("{name}.bias"), bias);
             let x = g.dense(x, &weight, &bias);
-            weights.push(weight);
+            weights.push((tensor, weight));
             x
         });
         (x, weights)
@@ -89,7 +93,7 @@ impl<'a> Mlp<'a> {
         g: &mut GraphBuilder,
         x: &Value<f32>,
         relu: impl Fn(&mut GraphBuilder, &Value<f32>) -> Value<f32>,
-        mut layer: impl FnMut(&mut GraphBuilder, &str, &Value<f32>, &HostTensor, &HostTensor) -> Value<f32>,
+        mut layer: impl FnMut(&mut GraphBuilder, &str, &Value<f32>, &'a HostTensor, &'a HostTensor) -> Value<f32>,
     ) -> Value<f32> {
         let mut x = x.clone();
         for (index, (weight, bias)) in self.layers.iter().enumerate() {

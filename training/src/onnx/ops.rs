@@ -109,7 +109,8 @@ impl GraphBuilder {
             .emit()
     }
 
-    /// `x / |x|` over the last axis; a zero vector stays zero.
+    /// `x / |x|` over the last axis; a zero vector stays zero. (For `LpNormalization` of opset 23 ONNX Runtime 1.24 has nothing, nor
+    /// has CUDA.)
     pub fn l2_normalise(&mut self, x: &Value<f32>) -> Value<f32> {
         let norm = self.reduce_last("ReduceL2", x);
         let smallest = self.scalar(SMALLEST_NORM);
@@ -137,6 +138,15 @@ impl GraphBuilder {
             self.node(operator).input(x).ints("axes", axes)
         };
         node.int("keepdims", i64::from(keep)).emit()
+    }
+
+    /// `(a - zero of a) (b - zero of b)` in integers of 32 bits.
+    pub(super) fn integer_matmul<A, B>(
+        &mut self,
+        (a, zero_of_a): (&Value<A>, &Value<A>),
+        (b, zero_of_b): (&Value<B>, &Value<B>),
+    ) -> Value<i32> {
+        self.node("MatMulInteger").input(a).input(b).input(zero_of_a).input(zero_of_b).emit()
     }
 
     pub fn matmul(&mut self, a: &Value<f32>, b: &Value<f32>) -> Value<f32> {

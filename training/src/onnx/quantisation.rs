@@ -6,6 +6,8 @@ use crate::weights::HostTensor;
 /// How much of the spread between a dense layer's input channels goes over to its weights: 0 none, 1 all. Between 0.8 and
 /// 0.9 the embeddings of validation texts are nearest to those of float32.
 const MIGRATION: f32 = 0.85;
+/// Input channels from which a 1x1 convolution is faster as a product of matrices.
+const WIDE: usize = 512;
 /// Biases are integers of 32 bits; this leaves one to spare.
 const LARGEST_BIAS: f32 = (1 << 30) as f32;
 
@@ -28,37 +30,44 @@ impl Affine {
     }
 }
 
-/// A tensor of -127..=127 with a scale for each channel, one axis of it.
+/// A tensor of -127..=127 with a scale for each channel, one axis of it: `(value - zero) scale`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Int8Tensor {
     pub shape: Vec<usize>,
     pub axis: usize,
     pub values: Vec<i8>,
     pub scales: Vec<f32>,
+    /// The value that stands for 0, in every channel.
+    pub zero: i8,
 }
 
 impl Int8Tensor {
-    /// Rounds a tensor, each channel to the 127th part of its largest magnitude but not finer than `finest(channel)`.
-    pub fn per_channel(tensor: &HostTensor, axis: usize, finest: impl Fn(usize) -> f32) -> Self {
+    /// Rounds a tensor, each channel to the 127th part of its largest magnitude (of what `zero` leaves of 127) but not finer than
+    /// `finest(channel)`.
+    pub fn per_channel(tensor: &HostTensor, axis: usize, zero: i8, finest: impl Fn(usize) -> f32) -> Self {
+        let steps = 127.0 - f32::from(zero).abs();
         let channel_of = channel_of(&tensor.shape, axis);
         let mut scales = vec![0.0_f32; tensor.shape.get(axis).copied().unwrap_or_default()];
         for (index, value) in tensor.data.iter().enumerate() {
             let scale = &mut scales[channel_of(index)];
-            *scale = scale.max(value.abs() / 127.0);
+            *scale = scale.max(value.abs() / steps);
         }
         for (channel, scale) in scales.iter_mut().enumerate() {
             *scale = scale.max(finest(channel)).max(f32::MIN_POSITIVE);
         }
-        let round = |(index, value): (usize, &f32)| (value / scales[channel_of(index)]).round() as i8;
+        let round = |(index, value): (usize, &f32)| {
+            ((value / scales[channel_of(index)]).round() + f32::from(zero)) as i8
+        };
         let values = tensor.data.iter().enumerate().map(round).collect();
-        Self { shape: tensor.shape.clone(), axis, values, scales }
+        Self { shape: tensor.shape.clone(), axis, values, scales, zero }
     }
 
     /// What rounding added to each element.
     fn errors<'a>(&'a self, tensor: &'a HostTensor) -> impl Iterator<Item = f64> + 'a {
         let channel_of = channel_of(&self.shape, self.axis);
         self.values.iter().zip(&tensor.data).enumerate().map(move |(index, (&rounded, &exact))| {
-            f64::from(rounded) * f64::from(self.scales[channel_of(index)]) - f64::from(exact)
+            let steps = f64::from(rounded) - f64::from(self.zero);
+            steps * f64::from(self.scales[channel_of(index)]) - f64::from(exact)
         })
     }
 }
@@ -83,7 +92,7 @@ impl Int8Layer {
     /// Weights that are rounded shift the mean of every output by their errors times the mean of the input, which the bias
     /// takes back (Nagel et al. 2019). The scales are large enough for the bias in steps of `step * scale`.
     pub fn convolution(kernels: &HostTensor, bias: &HostTensor, input: &Activation, step: f32) -> Self {
-        let weight = Int8Tensor::per_channel(kernels, 0, finest_for(bias, step));
+        let weight = Int8Tensor::per_channel(kernels, 0, zero_of(kernels), finest_for(bias, step));
         let outputs = weight.scales.len().max(1);
         let [inputs, size] = [1, 2].map(|axis| kernels.shape.iter().skip(axis).product::<usize>().max(1));
         let group_inputs = inputs / size;
@@ -99,13 +108,25 @@ impl Int8Layer {
 
     /// Weights [inputs, outputs], their input in steps of `step`, corrected as in [`convolution`](Self::convolution).
     pub fn dense(weight: &HostTensor, bias: &HostTensor, input: &Activation, step: f32) -> Self {
-        let rounded = Int8Tensor::per_channel(weight, 1, finest_for(bias, step));
+        let rounded = Int8Tensor::per_channel(weight, 1, 0, finest_for(bias, step));
         let outputs = rounded.scales.len().max(1);
         let mut shifts = vec![0.0; outputs];
         for (index, error) in rounded.errors(weight).enumerate() {
             shifts[index % outputs] += error * input.mean(index / outputs);
         }
         Self { bias: without(&bias.data, &shifts), weight: rounded }
+    }
+}
+
+/// Where kernels [outputs, inputs / groups, height, width] have their zero.
+///
+/// ONNX Runtime 1.32 has a convolution of its own for kernels around 0, and takes all others as products of matrices, for which
+/// newer CPUs have tiles (AMX). With them the 1x1 convolutions of EfficientNet-Lite2 that have 528 input channels or more take
+/// two thirds of the time, those of fewer longer. Without them both are about as fast.
+fn zero_of(kernels: &HostTensor) -> i8 {
+    match *kernels.shape {
+        [_, inputs, 1, 1] if inputs >= WIDE => 1,
+        _ => 0,
     }
 }
 
@@ -167,12 +188,29 @@ mod tests {
     fn every_channel_is_rounded_to_the_127th_part_of_its_largest_weight() {
         // Columns are channels: 1.27 and 254 are the largest magnitudes, so the steps are 0.01 and 2.
         let weights = tensor(&[2, 2], &[1.27, 101.0, -0.104, -254.0]);
-        let rounded = Int8Tensor::per_channel(&weights, 1, |_| 0.0);
+        let rounded = Int8Tensor::per_channel(&weights, 1, 0, |_| 0.0);
         assert_eq!(rounded.values, [127, 51, -10, -127]);
         assert!((rounded.scales[0] - 0.01).abs() < 1e-9 && (rounded.scales[1] - 2.0).abs() < 1e-6);
         // The same numbers with rows as channels.
-        let rounded = Int8Tensor::per_channel(&weights, 0, |_| 0.0);
+        let rounded = Int8Tensor::per_channel(&weights, 0, 0, |_| 0.0);
         assert_eq!(rounded.values, [2, 127, 0, -127]);
+    }
+
+    #[test]
+    fn only_kernels_of_wide_1x1_convolutions_have_their_zero_beside_0_and_stand_for_the_same() {
+        let input = |channels: usize| seen(&[1, channels, 1, 1], &vec![1.0; channels]);
+        let zero_of = |shape: [usize; 4]| {
+            let kernels = tensor(&shape, &vec![1.0; shape.iter().product()]);
+            Int8Layer::convolution(&kernels, &tensor(&[1], &[0.0]), &input(shape[1]), 0.1).weight.zero
+        };
+        assert_eq!([[1, WIDE, 1, 1], [1, WIDE - 1, 1, 1], [1, WIDE, 3, 3]].map(zero_of), [1, 0, 0]);
+
+        let kernels: Vec<f32> = (0..WIDE).map(|i| i as f32 - 126.0).map(|w| w.clamp(-126.0, 126.0)).collect();
+        let kernels = tensor(&[1, WIDE, 1, 1], &kernels);
+        let layer = Int8Layer::convolution(&kernels, &tensor(&[1], &[0.0]), &input(WIDE), 0.1);
+        let stands_for = |&value: &i8| f32::from(value) - f32::from(layer.weight.zero);
+        assert_eq!(layer.weight.values.iter().map(stands_for).collect::<Vec<_>>(), kernels.data);
+        assert!(layer.bias[0].abs() < 1e-5, "nothing was rounded: {:?}", layer.bias);
     }
 
     #[test]
