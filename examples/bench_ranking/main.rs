@@ -21,7 +21,7 @@ use clap::Parser;
 use marketrank::{
     catalogue::{Catalogue, Filter, Index, Probe, embedded::EmbeddedCatalogue},
     config::ModelConfig,
-    intake::{Intake, Question},
+    intake::{Intake, Question, Turn},
     preprocess::PhotoLimits,
     ranking::{Query, RankRequest, TextQuery, rank},
     serve::open_models,
@@ -166,7 +166,7 @@ async fn times(
 
 async fn embed(intake: &Intake, words: &str) -> anyhow::Result<Vec<f32>> {
     let question = Question { title: words, ..Question::default() };
-    Ok(intake.understand(question, Instant::now() + Duration::from_secs(60)).await?.embedding())
+    Ok(intake.understand(question, Turn::Now, Instant::now() + Duration::from_secs(60)).await?.embedding())
 }
 
 /// Share of the exact nearest products that the index finds, among those of a filter that keeps this share.

@@ -103,7 +103,8 @@ pub(super) async fn identify(
 impl Admission {
     fn caller(&self, request: &Request) -> Result<Caller, ApiError> {
         // A probe that is told to wait would have the server restarted.
-        let is_probe = request.uri().path().starts_with("/health/");
+        let path = request.uri().path();
+        let is_probe = ["/health/", "/v2/health/"].iter().any(|probes| path.starts_with(probes));
         if let Some(ConnectInfo(address)) = request.extensions().get::<ConnectInfo<SocketAddr>>()
             && !is_probe
         {

@@ -29,6 +29,11 @@ impl BodyShare {
     pub fn give_back(&self) {
         self.0.lock().give_back();
     }
+
+    /// The same of so many bytes.
+    pub fn give_back_part(&self, bytes: usize) {
+        self.0.lock().give_back_part(bytes);
+    }
 }
 
 /// Middleware: counts what comes of a body until its request is answered; where there is no room it ends with [`NoRoom`].

@@ -45,6 +45,13 @@ impl Share {
     pub fn give_back(&mut self) {
         self.taken = None;
     }
+
+    /// Gives back so much of what it has taken.
+    pub fn give_back_part(&mut self, bytes: usize) {
+        if let Some(taken) = &mut self.taken {
+            drop(taken.split(bytes.min(taken.num_permits())));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,6 +66,8 @@ mod tests {
         assert_eq!((second.take(21), second.take(20)), (Err(Spent), Ok(())));
         drop(first);
         assert_eq!(second.take(80), Ok(()));
+        second.give_back_part(30);
+        assert_eq!((budget.share().take(31), budget.share().take(30)), (Err(Spent), Ok(())));
         second.give_back();
         assert_eq!(budget.share().take(100), Ok(()));
     }

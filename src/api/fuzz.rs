@@ -25,7 +25,7 @@ pub fn rank_request(bytes: &[u8]) {
 pub fn ndjson(bytes: &[u8]) {
     let body = Body::from(bytes.to_vec());
     wait_for(async {
-        let mut lines = Lines::of(body);
+        let mut lines = Lines::of(body, None);
         loop {
             match lines.next().await {
                 Line::Whole(line) => drop(parse_json::<ProductInput>(&line)),

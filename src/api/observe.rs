@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::header,
+    http::{Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -44,12 +44,25 @@ async fn metrics(State(state): State<AppState>) -> Result<Response, ApiError> {
 /// Middleware: counts and times the request under its route's pattern.
 pub(super) async fn count(request: Request, next: Next) -> Response {
     let started = Instant::now();
-    // An unknown path is one series, or whoever asks for random ones fills the memory.
+    // What nobody serves is one series, or whoever asks for random paths, or by random methods, fills the memory.
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
+    let method = known(request.method());
     let response = next.run(request).await;
-    metrics::request(&route, method.as_str(), response.status().as_u16(), started.elapsed());
+    metrics::request(&route, method, response.status().as_u16(), started.elapsed());
     response
+}
+
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }
 
 /// The span that a request's log lines and traces lie in.

@@ -13,10 +13,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     ApiError, AppState, Problem, Serving,
-    body::{MAX_DESCRIPTION, check_length, content_type},
+    body::{MAX_DESCRIPTION, arrival_error, check_length, content_type},
     form::{self, form_error},
 };
-use crate::{inference::CategoryProbability, intake::Question, telemetry::metrics};
+use crate::{
+    inference::CategoryProbability,
+    intake::{Question, Turn},
+    telemetry::metrics,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new()
@@ -108,11 +112,7 @@ async fn predict_text(
         let Form(OlderTextForm { text }) =
             Form::from_request(request, &state).await.map_err(|rejection| match rejection.status() {
                 StatusCode::UNPROCESSABLE_ENTITY => ApiError::unusable("text", rejection.body_text()),
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge {
-                    field: None,
-                    detail: "the form is larger than --max-body-mb allows".into(),
-                },
-                _ => ApiError::Malformed(rejection.body_text()),
+                status => arrival_error("form", status, &rejection, rejection.body_text()),
             })?;
         return predict(&state, &text, Vec::new()).await;
     }
@@ -148,7 +148,7 @@ async fn predict(state: &AppState, text: &str, photos: Vec<Bytes>) -> Result<Jso
         return Err(ApiError::unusable("text", "it is blank"));
     }
     let question = Question { description: text, photos, ..Question::default() };
-    let understood = state.intake().understand(question, state.deadline()).await;
+    let understood = state.intake().understand(question, Turn::Now, state.deadline()).await;
     let inferred = understood.map_err(|error| error.at(|_| "image".into()))?;
     let prediction = state.inference().predict(&inferred, usize::MAX);
     metrics::prediction(prediction.model, &prediction.category, prediction.confidence);

@@ -4,12 +4,12 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use reqwest::{
     Client, Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -73,6 +73,21 @@ impl PhotoFetcher {
         let client = if limits.no_fetch { None } else { Some(client(resolver, limits.timeout())?) };
         let memory = ByteBudget::new(MAX_MEMORY);
         Ok(Self { client, allow_private, max_bytes: limits.photo_limits().max_bytes, memory })
+    }
+
+    /// The bytes of all photos in their order, at the same time and until the deadline; `field` names each in errors.
+    pub async fn all(
+        &self,
+        field: impl Fn(usize) -> String,
+        sources: Vec<PhotoSource>,
+        deadline: Instant,
+    ) -> Result<Vec<Bytes>, ApiError> {
+        let photos = sources.into_iter().enumerate().map(|(index, source)| {
+            let field = field(index);
+            async move { self.bytes(&field, source).await }
+        });
+        let photos = tokio::time::timeout_at(deadline.into(), try_join_all(photos));
+        photos.await.unwrap_or(Err(ApiError::DeadlineExceeded))
     }
 
     /// The bytes of a photo; `field` names it in errors.

@@ -1,10 +1,13 @@
 //! `POST /v1/predict-category`: which category does this listing belong to?
 
+use std::time::Instant;
+
 use axum::{
     Json,
     extract::{FromRequest, Multipart, Request, State},
 };
 use bytes::Bytes;
+use futures::future::join_all;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::{
     inference::{CategoryProbability, HeatMap, Prediction, PriceBand},
-    intake::{MAX_PHOTOS, Question},
+    intake::{MAX_PHOTOS, Question, Turn},
     telemetry::metrics,
 };
 
@@ -173,14 +176,17 @@ async fn predict_category(
     State(state): State<AppState>,
     request: Request,
 ) -> Result<Json<PredictResponse>, ApiError> {
-    let listing = match content_type(request.headers()).as_deref() {
-        Some("multipart/form-data") => form::read(&state, request, read_fields).await?,
+    let prediction = match content_type(request.headers()).as_deref() {
+        Some("multipart/form-data") => {
+            let listing = form::read(&state, request, read_fields).await?;
+            predict(&state, listing, Turn::Now, state.deadline()).await?
+        }
         _ => {
             let ApiJson(request) = ApiJson::from_request(request, &state).await?;
-            bring_in(&state, request).await?
+            answer(&state, request, Turn::Now, state.deadline()).await?
         }
     };
-    predict(&state, listing).await.map(Json)
+    Ok(Json(prediction))
 }
 
 /// Predict the categories of many listings
@@ -205,20 +211,40 @@ async fn predict_category_batch(
         }
         _ => {}
     }
-    let answers = items.into_iter().map(|item| async {
-        match bring_in(&state, item).await {
-            Ok(listing) => predict(&state, listing).await,
-            Err(error) => Err(error),
-        }
-    });
-    let results = futures::future::join_all(answers).await.into_iter().map(|answer| match answer {
+    let deadline = state.deadline();
+    let mut items = items.into_iter();
+    // Let in or refused as a whole: were each measured against its own siblings, a long batch would never be answered.
+    let first = match items.next() {
+        Some(first) => Some(answer(&state, first, Turn::Now, deadline).await),
+        None => None,
+    };
+    if let Some(Err(refusal @ ApiError::Overloaded { .. })) = first {
+        return Err(refusal);
+    }
+    let others = join_all(items.map(|item| answer(&state, item, Turn::Patient, deadline))).await;
+    let results = first.into_iter().chain(others).map(|answer| match answer {
         Ok(prediction) => BatchResult::Prediction(prediction),
         Err(error) => BatchResult::Error { error: error.problem(&request_id) },
     });
     Ok(Json(BatchResponse { results: results.collect() }))
 }
 
-async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, ApiError> {
+async fn answer(
+    state: &AppState,
+    request: PredictRequest,
+    turn: Turn,
+    deadline: Instant,
+) -> Result<PredictResponse, ApiError> {
+    let listing = bring_in(state, request, deadline).await?;
+    predict(state, listing, turn, deadline).await
+}
+
+async fn predict(
+    state: &AppState,
+    listing: Listing,
+    turn: Turn,
+    deadline: Instant,
+) -> Result<PredictResponse, ApiError> {
     let Listing { title, description, photos, top_k, activation } = listing;
     check_length("title", &title, MAX_TITLE)?;
     check_length("description", &description, MAX_DESCRIPTION)?;
@@ -227,7 +253,7 @@ async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, 
         return Err(ApiError::unusable("top_k", format!("it is {top_k}, it must be from 1 to 100")));
     }
     let question = Question { title: &title, description: &description, photos, activation };
-    let inferred = state.intake().understand(question, state.deadline()).await?;
+    let inferred = state.intake().understand(question, turn, deadline).await?;
     let Prediction { category, subcategory, confidence, needs_review, predictions, price, model, activation } =
         state.inference().predict(&inferred, top_k);
     metrics::prediction(model, &category, confidence);
@@ -252,13 +278,10 @@ async fn predict(state: &AppState, listing: Listing) -> Result<PredictResponse, 
 }
 
 /// Decodes or fetches the photos of a JSON request.
-async fn bring_in(state: &AppState, request: PredictRequest) -> Result<Listing, ApiError> {
+async fn bring_in(state: &AppState, request: PredictRequest, deadline: Instant) -> Result<Listing, ApiError> {
     let PredictRequest { title, description, images, top_k, activation } = request;
     check_photo_count(images.len())?;
-    let mut photos = Vec::with_capacity(images.len());
-    for (index, source) in images.into_iter().enumerate() {
-        photos.push(state.photos().bytes(&format!("images[{index}]"), source).await?);
-    }
+    let photos = state.photos().all(|index| format!("images[{index}]"), images, deadline).await?;
     let (title, description) = (title.unwrap_or_default(), description.unwrap_or_default());
     Ok(Listing { title, description, photos, top_k, activation })
 }

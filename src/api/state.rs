@@ -140,18 +140,24 @@ impl Serving {
 
     /// Opens, verifies and warms the models up beside those that serve, and lets them answer every request from then on.
     /// Requests under way end with the models they began with, which are closed after the last of them. The log says how it
-    /// went.
+    /// went. Whoever asked may go away meanwhile: it goes on.
     ///
     /// # Errors
     /// Nothing has changed: a reload is under way, the models cannot be used, or their embeddings do not lie in the
     /// catalogue's space.
     pub async fn reload(&self) -> Result<AppState, ReloadError> {
-        let outcome = self.replace_models().await;
-        match &outcome {
-            Ok(state) => info!(version = state.inference().manifest().version, "the models were reloaded"),
-            Err(reason) => error!(%reason, "the models were not reloaded"),
-        }
-        outcome
+        let serving = self.clone();
+        let reloading = async move {
+            let outcome = serving.replace_models().await;
+            match &outcome {
+                Ok(state) => {
+                    info!(version = state.inference().manifest().version, "the models were reloaded")
+                }
+                Err(reason) => error!(%reason, "the models were not reloaded"),
+            }
+            outcome
+        };
+        tokio::spawn(reloading).await.unwrap_or_else(|error| Err(ReloadError::Unusable(error.into())))
     }
 
     async fn replace_models(&self) -> Result<AppState, ReloadError> {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::{InferenceError, Model, demand::Demand};
 
@@ -17,6 +17,9 @@ pub(super) struct Door {
     model: Model,
     places: Arc<Semaphore>,
     capacity: usize,
+    /// Those of the places that work may take which no person waits for.
+    patient_places: Arc<Semaphore>,
+    patient_capacity: usize,
     patience: Patience,
     pace: Pace,
     demand: Demand,
@@ -42,17 +45,27 @@ impl Patience {
 
 /// A place among those that a model answers. Whoever holds it may take time to decode photos; it is given back when dropped.
 #[derive(Debug)]
-pub struct Admission(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+pub struct Admission(#[expect(dead_code, reason = "held for its drop")] Vec<OwnedSemaphorePermit>);
 
 impl Door {
     /// At most `capacity` examples inside, and none let in that would wait longer than `patience` says. `alone` is what one example
     /// took before the first request, zero where nobody knows.
+    ///
+    /// Work that no person waits for has at most as many inside as are answered in half the time that a person may have to wait: the
+    /// photos of an import would otherwise fill the room, and turn away everybody who comes to look.
     pub fn new(model: Model, workers: usize, capacity: usize, patience: Patience, alone: Duration) -> Self {
         let capacity = capacity.min(Semaphore::MAX_PERMITS);
         let pace = Pace { workers: workers.max(1) as u64, nanoseconds: AtomicU64::new(0) };
         pace.ran(1, alone);
-        let places = Arc::new(Semaphore::new(capacity));
-        Self { model, places, capacity, patience, pace, demand: Demand::new() }
+        let answered =
+            (patience.burst / 2).as_nanos().saturating_mul(pace.workers.into()).checked_div(alone.as_nanos());
+        let patient_capacity =
+            answered.and_then(|examples| usize::try_from(examples).ok()).unwrap_or(capacity);
+        let patient_capacity = patient_capacity.max(2 * workers).clamp(1, capacity.max(1));
+        let [places, patient_places] =
+            [capacity, patient_capacity].map(|places| Arc::new(Semaphore::new(places)));
+        let demand = Demand::new();
+        Self { model, places, capacity, patient_places, patient_capacity, patience, pace, demand }
     }
 
     /// Lets a request with this many examples, one at least, in, or refuses it at once, before it has cost anything.
@@ -62,8 +75,9 @@ impl Door {
         if self.is_too_long(expected, examples) {
             return Err(refused);
         }
-        let permits = self.permits(examples);
-        Arc::clone(&self.places).try_acquire_many_owned(permits).map(Admission).map_err(|_| refused)
+        let permits = permits(examples, self.capacity);
+        let place = Arc::clone(&self.places).try_acquire_many_owned(permits);
+        place.map(|place| Admission(vec![place])).map_err(|_| refused)
     }
 
     /// Whether a request with this many examples may not have to wait for so long now.
@@ -80,9 +94,15 @@ impl Door {
 
     /// Waits for a place, for work that no person waits for.
     pub async fn enter(&self, examples: usize, deadline: Instant) -> Result<Admission, InferenceError> {
-        let place = Arc::clone(&self.places).acquire_many_owned(self.permits(examples));
-        match tokio::time::timeout_at(deadline.into(), place).await {
-            Ok(Ok(permit)) => Ok(Admission(permit)),
+        let places = async {
+            let turn = permits(examples, self.patient_capacity);
+            let turn = Arc::clone(&self.patient_places).acquire_many_owned(turn).await?;
+            let place = permits(examples, self.capacity);
+            let place = Arc::clone(&self.places).acquire_many_owned(place).await?;
+            Ok::<_, AcquireError>(vec![place, turn])
+        };
+        match tokio::time::timeout_at(deadline.into(), places).await {
+            Ok(Ok(places)) => Ok(Admission(places)),
             Ok(Err(_)) => Err(InferenceError::Failed("the model is closed".into())),
             Err(_) => Err(InferenceError::DeadlineExceeded),
         }
@@ -96,11 +116,11 @@ impl Door {
     pub fn pace(&self) -> &Pace {
         &self.pace
     }
+}
 
-    /// A request larger than the whole room may still come in when the room is empty.
-    fn permits(&self, examples: usize) -> u32 {
-        u32::try_from(examples.clamp(1, self.capacity)).unwrap_or(u32::MAX)
-    }
+/// A request larger than the whole room may still come in when the room is empty.
+fn permits(examples: usize, capacity: usize) -> u32 {
+    u32::try_from(examples.min(capacity).max(1)).unwrap_or(u32::MAX)
 }
 
 /// How fast a model answers lately: an exponential moving average of the time an example takes in a batch.
@@ -139,6 +159,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     const LONG: Duration = Duration::from_secs(3_600);
@@ -160,6 +182,20 @@ mod tests {
         door.try_enter(8).unwrap();
         let _one = door.try_enter(1).unwrap();
         assert!(door.try_enter(8).is_err());
+    }
+
+    #[tokio::test]
+    async fn work_that_nobody_waits_for_leaves_room_for_those_who_do() {
+        let patience = Patience::always(Duration::from_millis(200));
+        let door = Door::new(Model::Image, 1, 100, patience, Duration::from_millis(10));
+        let deadline = Instant::now() + LONG;
+        // 100 ms of work, half of 200.
+        let ten = door.enter(10, deadline).await.unwrap();
+        let mut eleventh = Box::pin(door.enter(1, deadline));
+        assert!((&mut eleventh).now_or_never().is_none());
+        let _person = door.try_enter(9).unwrap();
+        drop(ten);
+        eleventh.await.unwrap();
     }
 
     #[test]

@@ -47,6 +47,15 @@ pub struct Question<'a> {
     pub activation: bool,
 }
 
+/// How a question comes in where others are before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// At once, or it is refused: too many wait already.
+    Now,
+    /// When it is its turn.
+    Patient,
+}
+
 /// Why a listing cannot be taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum IntakeError {
@@ -102,30 +111,39 @@ impl Intake {
         for (title, photos) in [(&*listing.title, &[][..]), ("", &photo), (&*listing.title, &photo)] {
             for _ in 0..WARM_UPS {
                 let question = Question { title, photos: photos.to_vec(), ..Question::default() };
-                self.ask(question, Instant::now() + WARM_UP_TIME).await?;
+                self.ask(question, Turn::Now, Instant::now() + WARM_UP_TIME).await?;
             }
         }
         Ok(())
     }
 
-    /// What the model that fits says. A blank title or description counts as none. Refused at once where too many wait
-    /// already.
+    /// What the model that fits says. A blank title or description counts as none.
     pub async fn understand(
         &self,
         question: Question<'_>,
+        turn: Turn,
         deadline: Instant,
     ) -> Result<Arc<Inferred>, IntakeError> {
         // Cheap to clone: the bytes are shared.
         let asked = question.clone();
         let content = move || Content::of(&asked);
-        self.answers.get_or_ask(content, deadline, self.ask(question, deadline)).await
+        self.answers.get_or_ask(content, deadline, self.ask(question, turn, deadline)).await
     }
 
     /// The same, whatever is remembered.
-    async fn ask(&self, question: Question<'_>, deadline: Instant) -> Result<Inferred, IntakeError> {
+    async fn ask(
+        &self,
+        question: Question<'_>,
+        turn: Turn,
+        deadline: Instant,
+    ) -> Result<Inferred, IntakeError> {
         let Question { title, description, photos, activation } = question;
-        let admission = self.inference.admit(model(title, description, &photos)?, photos.len())?;
-        let (mut tensors, _) = self.tensors(title, description, photos, false).await?;
+        let (model, examples) = (model(title, description, &photos)?, photos.len());
+        let admission = match turn {
+            Turn::Now => self.inference.admit(model, examples)?,
+            Turn::Patient => self.inference.admit_patiently(model, examples, deadline).await?,
+        };
+        let (mut tensors, _) = within(deadline, self.tensors(title, description, photos, false)).await?;
         tensors.activation = activation;
         Ok(self.inference.infer(admission, tensors, deadline).await?)
     }
@@ -156,7 +174,8 @@ impl Intake {
         let description = product.description.as_deref().unwrap_or_default();
         let model = model(&product.title, description, &photos)?;
         let admission = self.inference.admit_patiently(model, photos.len(), deadline).await?;
-        let (tensors, thumbnail) = self.tensors(&product.title, description, photos, true).await?;
+        let tensors = self.tensors(&product.title, description, photos, true);
+        let (tensors, thumbnail) = within(deadline, tensors).await?;
         let inferred = self.inference.infer(admission, tensors, deadline).await?;
         if product.category.is_none() {
             product.category = Some(self.inference.predict(&inferred, 1).category);
@@ -181,6 +200,15 @@ impl Intake {
         listing.photos = tensors;
         Ok((listing, thumbnail))
     }
+}
+
+/// What the work gives, unless it takes longer.
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, IntakeError>>,
+) -> Result<T, IntakeError> {
+    let late = |_| Err(InferenceError::DeadlineExceeded.into());
+    tokio::time::timeout_at(deadline.into(), work).await.unwrap_or_else(late)
 }
 
 fn has_text(title: &str, description: &str) -> bool {

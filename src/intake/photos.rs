@@ -1,6 +1,6 @@
 //! Photos to tensors on threads of their own, never on those that serve requests.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -19,7 +19,7 @@ const THUMBNAIL_SIDE: u32 = 320;
 pub(super) struct PhotoDecoder {
     limits: PhotoLimits,
     letterbox: Letterbox,
-    decoders: Semaphore,
+    decoders: Arc<Semaphore>,
 }
 
 /// A photo as the models read it, and a small JPEG of it where one was wanted.
@@ -28,7 +28,7 @@ type Decoded = (PhotoTensor, Option<Vec<u8>>);
 impl PhotoDecoder {
     pub fn new(limits: PhotoLimits, letterbox: Letterbox) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { limits, letterbox, decoders: Semaphore::new(cores) }
+        Self { limits, letterbox, decoders: Arc::new(Semaphore::new(cores)) }
     }
 
     pub fn limits(&self) -> &PhotoLimits {
@@ -56,12 +56,17 @@ impl PhotoDecoder {
         wants_thumbnail: bool,
     ) -> Result<Decoded, IntakeError> {
         let interrupted = |reason: String| IntakeError::Interrupted(reason);
-        let _permit = self.decoders.acquire().await.map_err(|error| interrupted(error.to_string()))?;
+        let permit = Arc::clone(&self.decoders).acquire_owned().await;
+        let permit = permit.map_err(|error| interrupted(error.to_string()))?;
         let (limits, letterbox) = (self.limits, self.letterbox);
-        tokio::task::spawn_blocking(move || decode(&photo, &limits, letterbox, wants_thumbnail))
-            .await
-            .map_err(|error| interrupted(error.to_string()))?
-            .map_err(|error| IntakeError::Photo { index, error })
+        tokio::task::spawn_blocking(move || {
+            // The thread goes on where nobody waits for it any more, and so does what it takes up.
+            let _permit = permit;
+            decode(&photo, &limits, letterbox, wants_thumbnail)
+        })
+        .await
+        .map_err(|error| interrupted(error.to_string()))?
+        .map_err(|error| IntakeError::Photo { index, error })
     }
 }
 
@@ -78,4 +83,34 @@ fn decode(
     let tensor = letterbox.apply(&pixels);
     metrics::decoded(started.elapsed());
     Ok((tensor, small))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Cursor, time::Duration};
+
+    use futures::FutureExt;
+    use image::{ImageFormat, RgbImage};
+
+    use super::*;
+    use crate::artefacts::ImageInput;
+
+    #[tokio::test]
+    async fn a_photo_whose_sender_has_gone_counts_until_it_is_decoded() {
+        let mut file = Cursor::new(Vec::new());
+        RgbImage::new(4_000, 4_000).write_to(&mut file, ImageFormat::Png).unwrap();
+        let letterbox = Letterbox::new(ImageInput { height: 64, width: 64, letterbox: [0; 3] });
+        let decoder = PhotoDecoder::new(PhotoLimits::default(), letterbox);
+        let free = || decoder.decoders.available_permits();
+        let all = free();
+
+        let mut decoding = Box::pin(decoder.decode_all(vec![file.into_inner().into()], false));
+        assert!((&mut decoding).now_or_never().is_none());
+        drop(decoding);
+
+        assert_eq!(free(), all - 1, "the thread is at work");
+        while free() < all {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }

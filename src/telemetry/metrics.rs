@@ -104,8 +104,8 @@ fn describe() {
 }
 
 /// A request was answered. `route` is the pattern, not the path, so that ids do not multiply the series.
-pub fn request(route: &str, method: &str, status: u16, took: Duration) {
-    let (route, method) = (route.to_owned(), method.to_owned());
+pub fn request(route: &str, method: &'static str, status: u16, took: Duration) {
+    let route = route.to_owned();
     counter!(HTTP_REQUESTS, "route" => route.clone(), "method" => method, "status" => status.to_string())
         .increment(1);
     histogram!(HTTP_SECONDS, "route" => route).record(took);

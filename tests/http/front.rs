@@ -72,6 +72,7 @@ fn a_body_that_stops_coming_gets_408() {
         ("/v1/predict-category", "application/json"),
         ("/v1/predict-category", "multipart/form-data; boundary=b"),
         ("/predict/image", "multipart/form-data; boundary=b"),
+        ("/predict/text", "application/x-www-form-urlencoded"),
     ] {
         let mut stream = connect(server);
         let head = format!(
@@ -115,6 +116,17 @@ fn ndjson_of_any_length_needs_memory_for_a_chunk_of_lines_only() {
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last, json!({"stored": 0, "failed": 500}));
     assert!(!text.contains("cannot be read"), "{text}");
+}
+
+#[test]
+fn lines_that_are_blank_or_too_long_to_be_taken_need_no_memory() {
+    let server = start(&["--max-body-mb", "2", "--max-bodies-mb", "2"]);
+    let request =
+        client().post(format!("http://{server}/v1/products")).header("content-type", "application/x-ndjson");
+    let body = "\n".repeat(5 << 20) + &json!({"no_such_field": 1}).to_string();
+    let text = request.body(body).send().unwrap().text().unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(last, json!({"stored": 0, "failed": 1}), "{text}");
 }
 
 #[test]

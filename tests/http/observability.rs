@@ -30,11 +30,15 @@ fn a_request_is_counted_under_its_route_and_status() {
 }
 
 #[test]
-fn paths_that_nobody_serves_are_one_series() {
-    client().get(url("/a-path-that-only-this-test-asks-for")).send().unwrap();
+fn paths_and_methods_that_nobody_serves_are_one_series() {
+    let method = reqwest::Method::from_bytes(b"ONLYTHISTEST").unwrap();
+    client().request(method, url("/a-path-that-only-this-test-asks-for")).send().unwrap();
     let metrics = metrics();
-    assert!(!metrics.contains("a-path-that-only-this-test-asks-for"));
-    assert!(value(&metrics, "marketrank_http_requests_total", &[("route", "unmatched")]) >= 1.0);
+    assert!(!metrics.contains("a-path-that-only-this-test-asks-for") && !metrics.contains("ONLYTHISTEST"));
+    assert!(
+        value(&metrics, "marketrank_http_requests_total", &[("route", "unmatched"), ("method", "other")])
+            >= 1.0
+    );
 }
 
 #[test]

@@ -137,6 +137,26 @@ fn the_logits_of_several_photos_are_averaged() {
 }
 
 #[test]
+fn a_batch_as_long_as_is_taken_is_not_refused_for_its_own_length() {
+    let photos: Vec<String> = std::fs::read_dir("sample/photos")
+        .unwrap()
+        .map(|file| base64(&std::fs::read(file.unwrap().path()).unwrap()))
+        .collect();
+    let item = |number: usize| {
+        let photos = [2 * number, 2 * number + 1].map(|index| &photos[index % photos.len()]);
+        json!({"title": format!("item {number}"), "images": photos.map(|photo| json!({"base64": photo}))})
+    };
+    let items: Vec<Value> = (0..64).map(item).collect();
+    let (status, body) = post_json("/v1/predict-category/batch", &json!({"items": items}));
+    assert_eq!(status, 200, "{body}");
+    let results = body["results"].as_array().unwrap();
+    assert_eq!(results.len(), 64);
+    for result in results {
+        assert_eq!(result["model"]["name"], "combined", "{result}");
+    }
+}
+
+#[test]
 fn each_item_of_a_batch_gets_its_answer_or_its_own_error() {
     let request = json!({"items": [
         {"title": "Mountain bike"},

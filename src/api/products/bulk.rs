@@ -136,7 +136,8 @@ fn answer_lines(
     share: Option<BodyShare>,
     request_id: String,
 ) -> impl futures::Stream<Item = serde_json::Result<Bytes>> {
-    let pending = Pending { lines: Lines::of(body), share, read: 0, failed: 0, request_id, ended: false };
+    let lines = Lines::of(body, share.clone());
+    let pending = Pending { lines, share, read: 0, failed: 0, request_id, ended: false };
     stream::unfold((state, pending), async |(state, mut pending)| {
         if pending.ended {
             return None;
@@ -159,9 +160,9 @@ async fn next_piece(state: &AppState, pending: &mut Pending) -> serde_json::Resu
                 let detail = format!("the line is longer than {} bytes; send smaller photos", lines::LONGEST);
                 Err(ApiError::TooLarge { field: None, detail })
             }
-            Line::Broken(reason) => {
+            Line::Broken(error) => {
                 pending.ended = true;
-                Err(ApiError::Malformed(format!("the body did not arrive: {reason}")))
+                Err(error)
             }
             Line::End => {
                 pending.ended = true;

@@ -60,7 +60,7 @@ struct RankResult {
 /// One part of a score; the contributions of a result add up to it.
 #[derive(Debug, Serialize, ToSchema)]
 struct SignalBody {
-    /// `semantic`, `lexical`, `not`, `taste`, `recency`, `distance` or `price`.
+    /// `semantic`, `lexical`, `kind`, `not`, `taste`, `recency`, `distance` or `price`.
     #[schema(example = "semantic")]
     signal: &'static str,
     value: f32,

@@ -1,5 +1,7 @@
 //! From a request's body to what ranking takes: every field checked, texts and photos embedded.
 
+use std::time::Instant;
+
 use bytes::Bytes;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -12,7 +14,7 @@ use crate::{
         photos::PhotoSource,
     },
     catalogue::{Filter, Near, Place, StoredProduct},
-    intake::Question,
+    intake::{Question, Turn},
     ranking::{
         Boost, DistanceBoost, MAX_CANDIDATES, MAX_PLACE, MAX_VIEWED, Not, PhotoQuery, Query, QueryWeights,
         RankRequest, TextQuery,
@@ -29,6 +31,7 @@ const MAX_CATEGORIES: usize = 100;
 const MAX_RADIUS_KM: f64 = 20_100.0;
 
 pub async fn resolve(state: &AppState, body: RankBody) -> Result<RankRequest, ApiError> {
+    let deadline = state.deadline();
     let RankBody { query, candidates, filter, boost, user, diversity, limit, offset, facets, explain } = body;
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
@@ -53,7 +56,7 @@ pub async fn resolve(state: &AppState, body: RankBody) -> Result<RankRequest, Ap
         Some(candidates) => Some(embed_candidates(state, candidates).await?),
         None => None,
     };
-    let query = embed_query(state, query).await?;
+    let query = embed_query(state, query, deadline).await?;
     let count_categories = !facets.is_empty();
     let viewed = user.viewed;
     let now = to_the_hour(OffsetDateTime::now_utc());
@@ -147,7 +150,7 @@ fn check_boost(boost: BoostBody, centre: Option<Place>) -> Result<Boost, ApiErro
     Ok(Boost { recency_half_life_days, distance, price_target })
 }
 
-async fn embed_query(state: &AppState, query: QueryBody) -> Result<Query, ApiError> {
+async fn embed_query(state: &AppState, query: QueryBody, deadline: Instant) -> Result<Query, ApiError> {
     let QueryBody { text, image, product_id, weights, not } = query;
     let not = match not {
         Some(NotBody { text: None, image: None, product_id: None }) => {
@@ -155,15 +158,15 @@ async fn embed_query(state: &AppState, query: QueryBody) -> Result<Query, ApiErr
             return Err(ApiError::unusable("query.not", detail));
         }
         Some(NotBody { text, image, product_id }) => Not {
-            text: embed_text(state, "query.not.text", text).await?,
-            photo: embed_photo(state, "query.not.image", image).await?,
+            text: embed_text(state, "query.not.text", text, deadline).await?,
+            photo: embed_photo(state, "query.not.image", image, deadline).await?,
             product: product_id,
         },
         None => Not::default(),
     };
     Ok(Query {
-        text: embed_text(state, "query.text", text).await?,
-        photo: embed_photo(state, "query.image", image).await?,
+        text: embed_text(state, "query.text", text, deadline).await?,
+        photo: embed_photo(state, "query.image", image, deadline).await?,
         product: product_id,
         weights: QueryWeights { text: weights.text, image: weights.image, product: weights.product },
         not,
@@ -174,13 +177,14 @@ async fn embed_text(
     state: &AppState,
     field: &str,
     words: Option<String>,
+    deadline: Instant,
 ) -> Result<Option<TextQuery>, ApiError> {
     let Some(words) = words else { return Ok(None) };
     if words.trim().is_empty() {
         return Err(ApiError::unusable(field, "it is blank; leave it out"));
     }
     check_length(field, &words, MAX_TITLE)?;
-    let embedding = embed(state, field, &words, Vec::new()).await?;
+    let embedding = embed(state, field, &words, Vec::new(), deadline).await?;
     Ok(Some(TextQuery { words, embedding }))
 }
 
@@ -188,15 +192,22 @@ async fn embed_photo(
     state: &AppState,
     field: &str,
     source: Option<PhotoSource>,
+    deadline: Instant,
 ) -> Result<Option<PhotoQuery>, ApiError> {
     let Some(source) = source else { return Ok(None) };
-    let bytes = state.photos().bytes(field, source).await?;
-    Ok(Some(PhotoQuery { embedding: embed(state, field, "", vec![bytes]).await? }))
+    let photos = state.photos().all(|_| field.to_owned(), vec![source], deadline).await?;
+    Ok(Some(PhotoQuery { embedding: embed(state, field, "", photos, deadline).await? }))
 }
 
-async fn embed(state: &AppState, field: &str, text: &str, photos: Vec<Bytes>) -> Result<Vec<f32>, ApiError> {
+async fn embed(
+    state: &AppState,
+    field: &str,
+    text: &str,
+    photos: Vec<Bytes>,
+    deadline: Instant,
+) -> Result<Vec<f32>, ApiError> {
     let question = Question { title: text, photos, ..Question::default() };
-    let inferred = state.intake().understand(question, state.deadline()).await;
+    let inferred = state.intake().understand(question, Turn::Now, deadline).await;
     Ok(inferred.map_err(|error| error.at(|_| field.into()))?.embedding())
 }
 

@@ -13,6 +13,8 @@ use mozjpeg::{ColorSpace, Decompress};
 /// The fractions that the inverse cosine transform can be taken at, in eighths.
 const EIGHTHS: [u8; 3] = [1, 2, 4];
 const START_OF_SCAN: u8 = 0xDA;
+/// As many as the full decoder reads; cameras and web sites write about ten.
+const MOST_SCANS: usize = 100;
 
 /// A piece of what stands before a scan's data.
 struct Segment<'a> {
@@ -58,6 +60,9 @@ pub(super) fn decode_reduced(bytes: &[u8], (width, height): (u32, u32), side: u3
     let longer = u64::from(width.max(height));
     let eighths = EIGHTHS.into_iter().find(|eighths| longer * u64::from(*eighths) / 8 >= u64::from(side))?;
     let means = if eighths == 1 { means::decode_means(bytes, (width, height)) } else { None };
+    if means.is_none() && has_too_many_scans(bytes) {
+        return None;
+    }
     // libjpeg reports an error by unwinding; nothing of the half-decoded photo is used after that.
     means.or_else(|| catch_unwind(AssertUnwindSafe(|| decode(bytes, eighths))).ok().flatten())
 }
@@ -73,6 +78,14 @@ fn decode(bytes: &[u8], eighths: u8) -> Option<RgbImage> {
     let pixels: Vec<u8> = started.read_scanlines().ok()?;
     started.finish().ok()?;
     RgbImage::from_raw(width, height, pixels)
+}
+
+/// libjpeg reads any number of scans, each of them over the whole photo: a small file can hold a million.
+///
+/// As in [`is_complete`], what looks like a marker behind the start of the first scan is one.
+fn has_too_many_scans(bytes: &[u8]) -> bool {
+    let data = first_scan(bytes).and_then(|start| bytes.get(start..)).unwrap_or_default();
+    data.windows(2).filter(|pair| *pair == [0xFF, START_OF_SCAN]).take(MOST_SCANS).count() == MOST_SCANS
 }
 
 /// Whether an end-of-image marker follows the start of the first scan.
@@ -224,6 +237,28 @@ mod tests {
         let progressive = writer.finish().unwrap();
         assert!(means::decode_means(&progressive, (64, 48)).is_none());
         assert_eq!(decode_reduced(&progressive, (64, 48), 8).unwrap().dimensions(), (8, 6));
+    }
+
+    #[test]
+    fn a_photo_of_more_scans_than_anybody_writes_is_left_to_the_full_decoder_which_refuses_it() {
+        let mut writer = Compress::new(ColorSpace::JCS_GRAYSCALE);
+        writer.set_size(64, 48);
+        writer.set_progressive_mode();
+        let mut writer = writer.start_compress(Vec::new()).unwrap();
+        writer.write_scanlines(&[7; 64 * 48]).unwrap();
+        let whole = writer.finish().unwrap();
+        let (photo, end) = whole.split_at(whole.len() - 2);
+        // The first coefficients of component 1 again: nothing but "no more of them in any block".
+        let scan = [0xFF, 0xDA, 0, 8, 1, 1, 0, 1, 5, 0, 0];
+        let file = |scans: usize| [photo, &scan.repeat(scans), end].concat();
+        assert!(decode_reduced(&file(20), (64, 48), 8).is_some());
+        assert!(decode_reduced(&file(1_000), (64, 48), 8).is_none());
+        let refused = crate::preprocess::decode_photo(
+            &file(1_000),
+            &crate::preprocess::PhotoLimits::default(),
+            crate::preprocess::Detail::Side(8),
+        );
+        assert!(matches!(refused, Err(crate::preprocess::PhotoError::Broken(_))), "{refused:?}");
     }
 
     #[test]

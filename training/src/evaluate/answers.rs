@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use marketrank::{
     artefacts::{Artefacts, PrecisionChoice},
     inference::{BatchSizes, Inference, InferenceOptions, Outputs, Patience, Runtime},
-    intake::{Intake, MAX_PHOTOS, Question},
+    intake::{Intake, MAX_PHOTOS, Question, Turn},
     preprocess::PhotoLimits,
 };
 
@@ -134,7 +134,7 @@ async fn ask(
         }
     };
     let question = Question { title, description, photos: files, activation: false };
-    let inferred = intake.understand(question, Instant::now() + PATIENCE).await?;
+    let inferred = intake.understand(question, Turn::Patient, Instant::now() + PATIENCE).await?;
     Ok(Answer {
         listing: index,
         photos: photos.into_iter().cloned().collect(),
