@@ -26,7 +26,7 @@ struct Cli {
 enum Command {
     /// Clean and split a marketplace's listings, and count every row that was dropped or mended
     Prepare(Box<PrepareArgs>),
-    /// Train the heads of one model on frozen pretrained networks
+    /// Train one of the three models: fine-tune its pretrained network and learn what stands on it
     Train(Box<TrainArgs>),
     /// Write the trained models as ONNX, calibrated and measured
     Export(Box<ExportArgs>),

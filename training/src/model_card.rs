@@ -112,7 +112,8 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          are right.\n\n\
          The image and the combined model also say where in the photo a category's logit comes from: `activation`, a class \
          activation map for each category (Zhou et al. 2016). It is exact, since the logits are a linear layer on the mean of \
-         the network's last maps, and coarse: a cell is 32 pixels wide, and has seen what is around it too.\n\n\
+         the network's last maps (in int8 nearly so, since the map is computed from rounded weights), and coarse: a cell is 32 \
+         pixels wide, and has seen what is around it too.\n\n\
          ## Training\n\n\
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
          Trained are the layers of the pretrained text network, the upper half of the photo network (twice, of which the \

@@ -1,5 +1,5 @@
 """Fine-tunes a text network too large to be served, and keeps what it answers to texts of the training listings for
-`marketrank-train train text --teacher` to learn from (distillation, Hinton et al. 2015).
+`marketrank-train train text --teacher` and `train image --teacher` to learn from (distillation, Hinton et al. 2015).
 
 Each listing is answered to by a network that has not learnt from it: the training listings are dealt into folds, and the
 network is fine-tuned once for each, on the others (cross-fitting). One that has seen a listing repeats its label, and a student
@@ -282,6 +282,8 @@ def main() -> None:
     given = arguments.parse_args()
     if given.folds < 2 or given.epochs < 1:
         arguments.error("two folds and one epoch are the least")
+    # Before hours of work, not after.
+    given.answers.parent.mkdir(parents=True, exist_ok=True)
 
     table = read_table(given.clean)
     encoder = Encoder(given.weights / "tokenizer.json")

@@ -65,7 +65,8 @@ fn a_photo_model_believes_what_a_teacher_says_of_the_text_more_than_labels_that_
     let store = FeatureStore::new(&runtime, folder.path().join("features"));
     // They tell bikes from sofas.
     let rows: Vec<f32> = (0..LISTINGS).flat_map(|number| [[1.0, 0.0], [0.0, 1.0]][number % 2]).collect();
-    let embeddings = TextEmbeddings { whole: Features::new(2, rows.clone()), title: Features::new(2, rows) };
+    let [whole, title] = [rows.clone(), rows].map(|rows| Features::new(2, rows));
+    let embeddings = TextEmbeddings { whole, title, made_by: "this test".into() };
     let teacher = corpus.teacher(&answers).unwrap();
     let learnt = |teacher, run| {
         let lesson = corpus.photo_lesson(&store, &network, &embeddings, 0, teacher, &device).unwrap();

@@ -1,17 +1,17 @@
-//! The table of photos, and whether its files are there and decode.
+//! The table of photos, and whether its files are there and can be used.
 
 use std::{
     collections::{HashMap, HashSet},
+    ffi::OsStr,
     fs,
-    io::Cursor,
     num::NonZero,
     path::Path,
     thread,
 };
 
 use anyhow::{Context, Result};
-use image::{ImageReader, Limits};
 use indicatif::{ProgressBar, ProgressStyle};
+use marketrank::preprocess::{Detail, PhotoLimits, decode_photo};
 use sha2::{Digest, Sha256};
 use time::{
     Date, OffsetDateTime,
@@ -24,9 +24,6 @@ use super::{
     report::Report,
 };
 
-/// Pixels a side beyond which a photo is not decoded.
-const MAX_SIDE: u32 = 16_384;
-
 /// One row of the photos' table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhotoRow {
@@ -38,7 +35,7 @@ pub struct PhotoRow {
     pub listed_at: Option<OffsetDateTime>,
 }
 
-/// A photo that decodes.
+/// A photo that can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Photo {
     /// File name in the photos' folder.
@@ -88,7 +85,7 @@ fn parse_day(text: &str) -> Option<OffsetDateTime> {
     named.map(|day| day.midnight().assume_utc()).or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok())
 }
 
-/// The photos of each product, in the order of the rows: those whose file is in `folder` and decodes.
+/// The photos of each product, in the order of the rows: those whose file is in `folder` and can be used.
 ///
 /// Every row that is on no product afterwards is counted by reason; `listed` says what became of a product id.
 ///
@@ -137,26 +134,36 @@ pub enum Listed {
     Unknown,
 }
 
-/// File names of the folder, by full name and by name without extension.
+/// File names of the folder, by full name and by name without extension; of files that differ in the extension alone, the
+/// first in the alphabet has the latter.
 fn index(folder: &Path) -> Result<HashMap<String, String>> {
     let entries = fs::read_dir(folder)
         .with_context(|| format!("cannot open the photos' folder {}", folder.display()))?;
-    let mut files = HashMap::new();
+    let mut names = Vec::new();
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot list the photos' folder {}", folder.display()))?;
         let path = entry.path();
-        if let (Some(file), Some(stem)) = (path.file_name(), path.file_stem())
-            && let (Some(file), Some(stem)) = (file.to_str(), stem.to_str())
-            && !file.contains(';')
+        if let Some(name) = path.file_name().and_then(OsStr::to_str)
+            && !name.contains(';')
+            && path.is_file()
         {
-            files.insert(file.to_owned(), file.to_owned());
-            files.insert(stem.to_owned(), file.to_owned());
+            names.push(name.to_owned());
         }
     }
+    // Folders are listed in any order, and the same data must give the same table.
+    names.sort();
+    let mut files = HashMap::new();
+    for name in &names {
+        if let Some(stem) = Path::new(name).file_stem().and_then(OsStr::to_str) {
+            files.entry(stem.to_owned()).or_insert_with(|| name.clone());
+        }
+    }
+    // Last, so that `a.jpg` means that file and not `a.jpg.png`.
+    files.extend(names.into_iter().map(|name| (name.clone(), name)));
     Ok(files)
 }
 
-/// Decodes every file on all cores; the SHA-256 of each that decodes, in order.
+/// Decodes every file on all cores; the SHA-256 of each that can be used, in order.
 fn decode_all(folder: &Path, files: &[&str]) -> Vec<Option<[u8; 32]>> {
     let style = ProgressStyle::with_template("photos {bar:40} {pos}/{len} {per_sec} {eta}");
     let progress = ProgressBar::new(files.len() as u64);
@@ -179,14 +186,9 @@ fn decode_all(folder: &Path, files: &[&str]) -> Vec<Option<[u8; 32]>> {
     digests
 }
 
-/// The SHA-256 of a file that is a whole photo of reasonable size.
+/// The SHA-256 of a file that is a photo as training and the server take it.
 fn decode(path: &Path) -> Result<[u8; 32]> {
     let bytes = fs::read(path)?;
-    let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format()?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    reader.limits(limits);
-    reader.decode()?;
+    decode_photo(&bytes, &PhotoLimits::default(), Detail::Full)?;
     Ok(Sha256::digest(&bytes).into())
 }

@@ -28,7 +28,7 @@ pub enum Reason {
     PhotoWithoutListing,
     /// A photo's row whose listing was dropped.
     PhotoOfDroppedListing,
-    /// A photo that does not decode.
+    /// A photo that does not decode, or whose size the server would refuse.
     UnreadablePhoto,
     /// A photo's row that is malformed or names the same file as an earlier one.
     UnusablePhotoRow,

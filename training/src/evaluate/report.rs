@@ -83,7 +83,8 @@ pub struct Evaluation {
 /// Measures the models of a folder on the test split and compares them with their manifest.
 ///
 /// # Errors
-/// The table or the models cannot be read, or the manifest's metrics are not reproduced.
+/// The table or the models cannot be read, the models were made from another table, or the manifest's metrics are not
+/// reproduced.
 pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     let table = CleanTable::read(&args.common.clean)?;
     let runtime = Runtime::load(&args.common.onnxruntime, Device::Auto)?;
@@ -92,6 +93,13 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     if args.speed {
         return speed::compare(&artefacts, &table, &runtime);
     }
+    ensure!(
+        manifest.data_sha256 == table.sha256,
+        "{} was made from another table than {} (data_sha256 differs), so listings the models were trained on may be \
+         among those to measure them by: give --clean the table they were made from, or make them anew",
+        args.models.display(),
+        args.common.clean.display()
+    );
     let report = args.report.as_deref().map(|folder| ReportFolder::create(folder, &args.models));
     let report = report.transpose()?;
     let inference = open_models(&args.models, &runtime, PrecisionChoice::Auto)?;
@@ -125,11 +133,6 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
     for result in &baselines {
         println!("{result}");
     }
-    ensure!(
-        manifest.data_sha256 == table.sha256,
-        "the models were made from another table (data_sha256 differs), so listings they were trained on may be among \
-         these: the figures say nothing"
-    );
     if let Some(report) = report {
         let page = report.write(&Contents {
             version: &manifest.version,

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use marketrank::artefacts::{FileEntry, MANIFEST, Manifest, sha256_of_file};
 use tempfile::TempDir;
 
@@ -20,8 +20,9 @@ pub struct Staging {
 
 impl Staging {
     /// # Errors
-    /// The folder around `target` does not exist or cannot be written to.
+    /// The folder around `target` does not exist or cannot be written to, or `target` holds anything but models.
     pub fn beside(target: &Path) -> Result<Self> {
+        ensure_replaceable(target)?;
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -83,5 +84,40 @@ impl Staging {
             fs::remove_dir_all(&old).with_context(|| format!("cannot remove {}", old.display()))?;
         }
         Ok(())
+    }
+}
+
+/// A mistyped `--models` must not delete a folder of something else.
+fn ensure_replaceable(models: &Path) -> Result<()> {
+    if !models.exists() || models.join(MANIFEST).is_file() {
+        return Ok(());
+    }
+    let mut entries =
+        fs::read_dir(models).with_context(|| format!("{} is in the way and no folder", models.display()))?;
+    ensure!(
+        entries.next().is_none(),
+        "{} holds files but no {MANIFEST}, so it is no folder of models, and would be deleted: give --models another \
+         folder",
+        models.display()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_folder_or_one_of_models_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = folder.path().join("models");
+        assert!(Staging::beside(&models).is_ok(), "it is not there");
+        fs::create_dir(&models).unwrap();
+        assert!(Staging::beside(&models).is_ok(), "it is empty");
+        fs::write(models.join("thesis.doc"), "years of work").unwrap();
+        let message = Staging::beside(&models).err().unwrap().to_string();
+        assert!(message.contains(models.to_str().unwrap()) && message.contains("--models"), "{message}");
+        fs::write(models.join(MANIFEST), "{}").unwrap();
+        assert!(Staging::beside(&models).is_ok(), "it holds models");
     }
 }

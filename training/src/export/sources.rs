@@ -7,7 +7,8 @@ use crate::{
     data::CleanTable,
     learn::{
         backbone::WeightsArgs,
-        run::CommonArgs,
+        run::{self, CommonArgs},
+        run_report::RunReport,
         trained::{Trained, read_photo_weights},
     },
     onnx::{Arithmetic, LabelCounts, listing::PhotoWeights},
@@ -21,8 +22,11 @@ pub struct Sources {
 
 impl Sources {
     /// # Errors
-    /// A model was not trained yet, or a network's weights cannot be read.
+    /// A model was not trained yet, or on another table, or a network's weights cannot be read.
     pub fn read(common: &CommonArgs, weights: &WeightsArgs, table: &CleanTable) -> Result<Self> {
+        for model in [run::Model::Text, run::Model::Image, run::Model::Combined] {
+            RunReport::ensure_trained_on(&table.sha256, &common.runs, model)?;
+        }
         let labels =
             LabelCounts { categories: table.categories.len(), subcategories: table.subcategories.len() };
         Ok(Self {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use marketrank::preprocess::{TextEncoder, Tokens};
 
@@ -43,6 +43,8 @@ pub struct TextEmbeddings {
     pub whole: Features,
     /// Of the title alone.
     pub title: Features,
+    /// Names the network and the heads.
+    pub made_by: String,
 }
 
 impl<'a> Corpus<'a> {
@@ -76,10 +78,21 @@ impl<'a> Corpus<'a> {
         (0..self.targets.len()).filter(move |&index| self.table.listings[index].split == split)
     }
 
+    /// Refuses a table without a listing of a kind to learn from, or without one to judge by.
+    fn ensure_some(&self, kind: &str, is_one: impl Fn(&Listing) -> bool) -> Result<()> {
+        for split in [Split::Train, Split::Validation] {
+            ensure!(
+                self.of(split).any(|index| is_one(&self.table.listings[index])),
+                "the clean table has no {kind} in its {split} split; run `marketrank-train prepare` on more listings"
+            );
+        }
+        Ok(())
+    }
+
     /// One example per listing for BERT, whose frozen layers run over them here, and what a teacher answers to them.
     ///
     /// # Errors
-    /// The tokenizer or the teacher's file cannot be read, or that file answers to other listings.
+    /// A split has no listing, the tokenizer or the teacher's file cannot be read, or that file answers to other listings.
     pub fn text_lesson(
         &self,
         network: &TextNetwork,
@@ -87,6 +100,7 @@ impl<'a> Corpus<'a> {
         teacher: Option<&Path>,
         device: &Device,
     ) -> Result<TextLesson> {
+        self.ensure_some("listing", |_| true)?;
         let encoder = TextEncoder::from_file(&network.tokenizer, TEXT_INPUT)?;
         let examples = |split| -> Result<Vec<TextExample>> {
             let listings: Vec<usize> = self.of(split).collect();
@@ -112,7 +126,7 @@ impl<'a> Corpus<'a> {
             Ok(parts.map(example).collect())
         };
         let mut train = examples(Split::Train)?;
-        let mut fingerprint = self.table.sha256.clone();
+        let mut fingerprint = format!("{} {} {TEXT_INPUT:?} ", self.table.sha256, network.sha256);
         let teacher = match teacher {
             None => None,
             Some(path) => {
@@ -198,7 +212,7 @@ impl<'a> Corpus<'a> {
     /// photos are seen in `views` augmented views beside the plain one, and with what a teacher answers to their listing's text.
     ///
     /// # Errors
-    /// A photo cannot be read.
+    /// A photo cannot be read, or a split has none.
     pub fn photo_lesson(
         &self,
         store: &FeatureStore<'_>,
@@ -208,6 +222,7 @@ impl<'a> Corpus<'a> {
         teacher: Option<&Teacher>,
         device: &Device,
     ) -> Result<PhotoLesson> {
+        self.ensure_some("listing with a photo", |listing| !listing.photos.is_empty())?;
         let examples = |split, views: &[View], teacher: Option<&Teacher>| -> Result<PhotoExamples> {
             let (listings, files) = self.photos(split);
             let anchors = [&embeddings.whole, &embeddings.title].map(|rows| rows.select(&listings));
@@ -233,8 +248,10 @@ impl<'a> Corpus<'a> {
             labels: self.labels(),
             device: device.clone(),
             fingerprint: format!(
-                "{} {views}{}",
+                "{} {} {} {IMAGE_INPUT:?} {views} {}",
                 self.table.sha256,
+                network.sha256,
+                embeddings.made_by,
                 teacher.map_or("", |teacher| &teacher.sha256)
             ),
         })
@@ -331,4 +348,34 @@ fn answered_views(
     let hidden = HiddenText::of(bert, FROZEN_LAYERS, &tokens.iter().collect::<Vec<_>>(), device);
     let rows = answered.views.iter().map(|(_, _, row)| *row);
     Ok(hidden.into_iter().zip(rows).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const COLUMNS: &str = "id,title,description,category,subcategory,category_path,price,currency,location,listed_at,\
+                           split,photos\n";
+
+    fn table(rows: &str) -> CleanTable {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("products.csv"), format!("{COLUMNS}{rows}")).unwrap();
+        CleanTable::read(folder.path()).unwrap()
+    }
+
+    #[test]
+    fn a_table_without_a_listing_to_judge_by_is_refused() {
+        let train = "1,thing,text,Bikes,,Bikes,,,,,train,1.png\n";
+        let has_some = |rows: &str, photo: bool| {
+            let table = table(rows);
+            Corpus::new(&table).ensure_some("listing", |listing| !photo || !listing.photos.is_empty())
+        };
+        let message = has_some(train, false).unwrap_err().to_string();
+        assert!(message.contains("no listing in its validation split"), "{message}");
+        let both = format!("{train}2,thing,text,Bikes,,Bikes,,,,,validation,\n");
+        assert!(has_some(&both, false).is_ok());
+        assert!(has_some(&both, true).is_err());
+    }
 }

@@ -105,6 +105,7 @@ impl Lesson for PhotoLesson {
         let mut listings: Vec<&[usize]> = all.chunk_by(of_listing).collect();
         listings.shuffle(rng);
         let order: Vec<usize> = listings.concat();
+        let size = size.min(order.len().max(1));
         // A last batch of a few photos would be a step as long as that of a whole one.
         order.chunks(size).filter(|batch| batch.len() * 2 > size).map(<[usize]>::to_vec).collect()
     }
@@ -176,5 +177,37 @@ impl PhotoLesson {
         let wanted = answers.select(batch).into_tensor(&columns.device());
         let by_teacher = teacher::class_loss(columns, wanted, self.labels);
         by_labels * (1.0 - TEACHER_SHARE) + by_teacher * TEACHER_SHARE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn photos(count: usize) -> PhotoExamples {
+        let target =
+            |listing| Target { category: 0, subcategory: None, log_price: None, listing, path: 0, branch: 1 };
+        PhotoExamples {
+            views: Vec::new(),
+            targets: (0..count).map(target).collect(),
+            anchors: Vec::new(),
+            answers: None,
+        }
+    }
+
+    #[test]
+    fn photos_fewer_than_half_a_batch_are_learnt_from() {
+        let lesson = PhotoLesson {
+            train: photos(3),
+            validation: photos(1),
+            labels: LabelCounts { categories: 1, subcategories: 0 },
+            device: Device::flex(),
+            fingerprint: String::new(),
+        };
+        let mut batches = lesson.batches(32, &mut ChaCha8Rng::seed_from_u64(1));
+        batches.iter_mut().for_each(|batch| batch.sort_unstable());
+        assert_eq!(batches, [[0_usize, 1, 2]]);
     }
 }

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use marketrank::inference::{Device as Provider, Runtime};
+use marketrank::{
+    artefacts::sha256_of_file,
+    inference::{Device as Provider, Runtime},
+};
 
 use super::{
     IMAGE_INPUT, TEXT_INPUT, appearance,
@@ -130,16 +133,19 @@ struct Training<'a> {
 /// Trains one model.
 ///
 /// # Errors
-/// The clean table, the weights or, for a later model, the run of an earlier one is missing; the message says which
-/// command makes it.
+/// The clean table, the weights or, for a later model, the run of an earlier one on the same table is missing; the message
+/// says which command makes it.
 pub fn train(args: &TrainArgs) -> Result<()> {
-    let CommonArgs { clean, features, onnxruntime, .. } = &args.common;
+    let CommonArgs { clean, runs, features, onnxruntime } = &args.common;
     ensure!(args.subset.is_none(), "--subset goes with --recipe classic only");
     ensure!(
         args.teacher.is_none() || args.model != Model::Combined,
         "--teacher goes with `train text` and `train image`"
     );
     let table = CleanTable::read(clean)?;
+    for &earlier in args.model.builds_on() {
+        RunReport::ensure_trained_on(&table.sha256, runs, earlier)?;
+    }
     let runtime = Runtime::load(onnxruntime, Provider::Auto)?;
     let store = FeatureStore::new(&runtime, features.clone());
     let corpus = Corpus::new(&table);
@@ -155,6 +161,14 @@ pub fn train(args: &TrainArgs) -> Result<()> {
 impl Training<'_> {
     fn folder(&self) -> PathBuf {
         self.args.common.runs.join(self.args.model.name())
+    }
+
+    /// The device to train on, its random numbers back at the seed: so a network is drawn alike whether what comes before it was
+    /// trained just now or, with `--resume`, was there already.
+    fn seeded(&self) -> Device {
+        let device = self.device.clone().autodiff();
+        device.seed(self.args.fit.seed);
+        device
     }
 
     fn fit<L: Lesson>(
@@ -178,14 +192,14 @@ impl Training<'_> {
         let teacher = self.args.teacher.as_deref();
         let lesson = self.corpus.text_lesson(&network, &pretrained, teacher, &self.device)?;
         let words = self.corpus.word_lesson(&network, &lesson)?;
-        let training = self.device.clone().autodiff();
-        training.seed(self.args.fit.seed);
+        let training = self.seeded();
         let vocabulary = network.backbone().vocabulary()?;
         let model = WordModel::new(vocabulary, lesson.labels.classes_and_price(), &training);
         let (word_expert, word_model) = self.fit("words", WORD_FIT, &words, model)?;
         let word_price = word_price::fit(&words)?;
         let unseen_prices = word_price.unseen(&words)?;
         let word_model = word_price.put_into(word_model, lesson.labels);
+        let training = self.seeded();
         let config = text_heads(lesson.labels, network.config.width);
         let bert = Bert::load(&network.config, network.weights(), &training)?.with_frozen(FROZEN_LAYERS);
         let model = TextModel { bert, heads: Heads::new(&config, &training) };
@@ -219,7 +233,7 @@ impl Training<'_> {
             println!("amounts: too few listings name any");
             return Ok(None);
         }
-        let model = NamedPrice::new(lesson.pieces.len(), &self.device.clone().autodiff());
+        let model = NamedPrice::new(lesson.pieces.len(), &self.seeded());
         let (expert, model) = self.fit("amounts", AMOUNT_FIT, lesson, model)?;
         Ok(Some((expert, model.state_dict(&lesson.pieces, lesson.band(&model)))))
     }
@@ -238,8 +252,7 @@ impl Training<'_> {
             teacher.as_ref(),
             &self.device,
         )?;
-        let training = self.device.clone().autodiff();
-        training.seed(self.args.fit.seed);
+        let training = self.seeded();
         let config = image_heads(lesson.labels, network.backbone().features(), width);
         let upper = network.upper_blocks(network.weights(), &training)?;
         let start = PhotoModel { upper, heads: Heads::new(&config, &training) };
@@ -281,8 +294,7 @@ impl Training<'_> {
             examples.photos = scale.apply(&examples.photos);
             examples.views.iter_mut().for_each(|view| *view = scale.apply(view));
         }
-        let training = self.device.clone().autodiff();
-        training.seed(self.args.fit.seed);
+        let training = self.seeded();
         let model = SpaceModel::new(&recipes::space(text.config.width, last + middle), &training);
         let (expert, model) = self.fit("space", SPACE_FIT, &lesson, model)?;
         let photo = model.photo_tensors(&scale).into_iter().chain(look).collect();
@@ -320,14 +332,22 @@ impl Training<'_> {
 
     /// Embeddings of all listings' texts by the trained text model.
     fn text_embeddings(&self, network: &TextNetwork) -> Result<TextEmbeddings> {
-        let heads = read_heads(&self.args.common.runs, Model::Text)?;
+        let runs = &self.args.common.runs;
+        let heads = read_heads(runs, Model::Text)?;
+        let file = heads_file(runs, Model::Text);
+        let heads_sha256 =
+            sha256_of_file(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let config = text_heads(self.corpus.labels(), network.config.width);
         let heads = Heads::load(&config, &heads, &self.device)?;
         let embed = |texts: &[(&str, &str)]| -> Result<Features> {
             let features = self.store.texts(network, TEXT_INPUT, texts)?;
             Ok(features.map(&self.device, |features| heads.embed(features)))
         };
-        Ok(TextEmbeddings { whole: embed(&self.corpus.texts())?, title: embed(&self.corpus.titles())? })
+        Ok(TextEmbeddings {
+            whole: embed(&self.corpus.texts())?,
+            title: embed(&self.corpus.titles())?,
+            made_by: format!("{} {heads_sha256}", network.sha256),
+        })
     }
 
     fn save(
@@ -380,6 +400,15 @@ impl Model {
             Self::Combined => "combined",
         }
     }
+
+    /// The models whose runs its training reads.
+    fn builds_on(self) -> &'static [Self] {
+        match self {
+            Self::Text => &[],
+            Self::Image => &[Self::Text],
+            Self::Combined => &[Self::Text, Self::Image],
+        }
+    }
 }
 
 /// The trained tensors of a model.
@@ -387,9 +416,12 @@ impl Model {
 /// # Errors
 /// The model was not trained yet.
 pub fn read_heads(runs: &Path, model: Model) -> Result<StateDict> {
-    let path = runs.join(model.name()).join(HEADS);
-    weights::read(&path)
+    weights::read(&heads_file(runs, model))
         .with_context(|| format!("no {0} model is trained; run `marketrank-train train {0}`", model.name()))
+}
+
+fn heads_file(runs: &Path, model: Model) -> PathBuf {
+    runs.join(model.name()).join(HEADS)
 }
 
 /// Where `train combined` leaves the photo's weights.

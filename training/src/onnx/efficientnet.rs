@@ -63,7 +63,8 @@ pub enum Photo {
 }
 
 impl Photo {
-    /// Declares the input `image`, uint8 [batch, height, width, 3]; in int8 its width must be a multiple of four.
+    /// Declares the input `image`, uint8 [batch, height, width, 3]. In int8 it must be of the size that was calibrated at
+    /// (see `Maps::mean`), whose width must be a multiple of four.
     pub fn declare(g: &mut GraphBuilder) -> Self {
         let pixels = image_input::image_input(g);
         match pixel_quads::quads(g, &pixels, EFFICIENTNET_LITE) {

@@ -28,7 +28,8 @@ impl Maps {
         Self::Rounded(bytes.moved_to(values))
     }
 
-    /// The mean of each channel: [batch, channels].
+    /// The mean of each channel: [batch, channels]. Of rounded maps the number of positions is a constant, as calibration saw it:
+    /// the photo must be of that size.
     pub(super) fn mean(&self, g: &mut GraphBuilder) -> Value<f32> {
         match self {
             Self::ChannelsFirst(maps) => g.global_average_pool(maps),

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use image::{Rgb, RgbImage};
 use marketrank_train::data::Reason;
 
 use crate::market::{HEADER, Market, row};
@@ -107,4 +108,29 @@ fn lines_that_do_not_read_are_counted_and_the_others_kept() {
     let report = market.prepare();
     assert_eq!(report.total(Reason::MalformedLine), 2);
     assert_eq!(report.listings_kept, 1);
+}
+
+#[test]
+fn a_photo_that_training_and_the_server_would_refuse_is_left_out() {
+    let mut market = Market::with_rows(&[&row("a", "Lamp", "blue")]);
+    market.photo("fine", "a", [1, 2, 3]).photo("tiny", "a", [3, 2, 1]);
+    RgbImage::from_pixel(15, 16, Rgb([3, 2, 1])).save(market.path().join("images/tiny.jpg")).unwrap();
+    let report = market.prepare();
+    assert_eq!(report.total(Reason::UnreadablePhoto), 1);
+    assert_eq!(market.table().listings[0].photos, ["fine.jpg"]);
+}
+
+#[test]
+fn a_whole_file_name_means_that_file_and_a_folder_means_none() {
+    let mut market = Market::with_rows(&[&row("a", "Lamp", "blue")]);
+    let images = market.path().join("images");
+    let photo = |name: &str| RgbImage::from_pixel(16, 16, Rgb([1, 2, 3])).save(images.join(name)).unwrap();
+    ["x.jpg", "x.jpg.png", "y.png", "y.jpg"].into_iter().for_each(photo);
+    fs::create_dir(images.join("z")).unwrap();
+    for name in ["x.jpg", "x.jpg.png", "y", "z"] {
+        market.photo_row(name, "a", "1/1/2022");
+    }
+    let report = market.prepare();
+    assert_eq!(market.table().listings[0].photos, ["x.jpg", "x.jpg.png", "y.jpg"]);
+    assert_eq!(report.total(Reason::PhotoWithoutFile), 1, "the folder");
 }

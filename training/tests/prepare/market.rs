@@ -51,7 +51,7 @@ impl Market {
     /// Adds a row to `Images.csv` and a JPEG of one colour to the folder.
     pub fn photo(&mut self, name: &str, product: &str, colour: [u8; 3]) -> &mut Self {
         let path = self.path().join("images").join(format!("{name}.jpg"));
-        RgbImage::from_pixel(8, 8, Rgb(colour)).save(path).unwrap();
+        RgbImage::from_pixel(16, 16, Rgb(colour)).save(path).unwrap();
         self.photo_row(name, product, "26/02/2022")
     }
 
