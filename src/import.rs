@@ -3,6 +3,7 @@
 mod copy;
 
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -141,11 +142,24 @@ async fn store(
     config: &ImportConfig,
     intake: &Intake,
     catalogue: &dyn Catalogue,
-    batch: Vec<(Product, Vec<String>)>,
+    mut batch: Vec<(Product, Vec<String>)>,
     counts: &mut Counts,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
     let size = batch.len() as u64;
+    // Of rows with one id the last counts. Each is compared with what is stored, so an earlier one would undo it where only that
+    // one differs.
+    let mut seen = HashSet::with_capacity(batch.len());
+    batch.reverse();
+    batch.retain(|(product, _)| {
+        let is_last = seen.insert(product.id.clone());
+        if !is_last {
+            counts.failed += 1;
+            progress.suspend(|| warn!(id = %product.id, "a row is left out: a later one has the same id"));
+        }
+        is_last
+    });
+    batch.reverse();
     let ids: Vec<ProductId> = batch.iter().map(|(product, _)| product.id.clone()).collect();
     let present = if config.again { vec![None; ids.len()] } else { catalogue.get(&ids).await? };
     let listings = batch.into_iter().zip(present);
@@ -197,6 +211,7 @@ impl Row {
     /// The product and the names of its photo files.
     fn into_product(self) -> anyhow::Result<(Product, Vec<String>)> {
         let id: ProductId = self.id.parse()?;
+        id.check_addressable()?;
         if self.title.trim().is_empty() {
             bail!("{id} has no title");
         }

@@ -18,6 +18,7 @@ use crate::{
     import::progress_bar,
     intake::Intake,
     preprocess::PhotoLimits,
+    secret::Secret,
     serve::open_models,
 };
 
@@ -37,17 +38,23 @@ pub struct ReindexConfig {
     #[arg(long, value_name = "FOLDER")]
     pub data_dir: PathBuf,
 
+    /// API key with the scope `rank`, where the server of --from asks for one
+    #[arg(long, env = "MARKETRANK_API_KEY", value_name = "KEY", hide_env_values = true)]
+    pub api_key: Option<Secret>,
+
     #[command(flatten)]
     pub models: ModelConfig,
 }
 
 /// Fills the new catalogue and declares it whole.
 pub async fn run(config: ReindexConfig) -> anyhow::Result<()> {
-    let source = Source::open(&config.from)?;
+    let source = Source::open(&config.from, config.api_key.as_ref())?;
     let inference = open_models(&config.models)?;
     let manifest = inference.manifest().clone();
     let target = EmbeddedCatalogue::fill(&config.data_dir, manifest.embedding_width, &manifest.version)?;
-    let intake = Intake::new(inference, PhotoLimits::default());
+    // Photos are thumbnails here, that of a panorama a few pixels high: what was taken once is not refused for that.
+    let limits = PhotoLimits { min_side: 1, ..PhotoLimits::default() };
+    let intake = Intake::new(inference, limits);
     let progress = progress_bar(source.count().await?);
 
     let mut held = HashSet::new();

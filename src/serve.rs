@@ -48,6 +48,7 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     let open_models = models_opener(&config.models)?;
     let inference = open_models()?;
     let catalogue = open_catalogue(&config.catalogue, &inference).await?;
+    catalogue.read_ahead();
     let photos =
         PhotoFetcher::new(&config.limits).context("the client that fetches photos does not start")?;
     let intake = Intake::new(inference, config.limits.photo_limits()).with_cache(config.limits.cache_bytes());

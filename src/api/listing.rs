@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -21,6 +22,9 @@ use crate::{
 pub(super) const MAX_LABEL: usize = 200;
 /// Most bytes of `attributes`, as JSON.
 const MAX_ATTRIBUTES: usize = 16_384;
+/// How deep `attributes` may nest: the object itself is the first level. A reader of JSON takes 127 levels, and where products
+/// are stored a record puts some of its own around these.
+const MAX_LEVELS: usize = 32;
 
 /// A listing to be stored or ranked.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,7 +58,7 @@ pub(super) struct ProductInput {
     /// The marketplace's own fields, kept and given back: at most 16 KiB of JSON.
     #[serde(default)]
     #[schema(value_type = Object)]
-    pub attributes: BTreeMap<String, serde_json::Value>,
+    pub attributes: BTreeMap<String, Value>,
 }
 
 impl ProductInput {
@@ -62,6 +66,7 @@ impl ProductInput {
     pub async fn check(self, state: &AppState, place: &str) -> Result<(Product, Vec<Bytes>), ApiError> {
         let field = |name: &str| format!("{place}{name}");
         let id = self.id.ok_or_else(|| ApiError::unusable(field("id"), "a product needs an id"))?;
+        id.check_addressable().map_err(|error| ApiError::unusable(field("id"), error))?;
         if self.title.trim().is_empty() {
             return Err(ApiError::unusable(field("title"), "a product needs a title"));
         }
@@ -99,14 +104,16 @@ impl ProductInput {
             let detail = format!("they are {attributes} bytes of JSON, at most {MAX_ATTRIBUTES} are taken");
             return Err(ApiError::unusable(field("attributes"), detail));
         }
+        if nests_deeper(&self.attributes, MAX_LEVELS) {
+            let detail = format!("they nest deeper than {MAX_LEVELS} levels; flatten them");
+            return Err(ApiError::unusable(field("attributes"), detail));
+        }
         if self.images.len() > MAX_PHOTOS {
             let detail = format!("at most {MAX_PHOTOS} photos are taken, here are {}", self.images.len());
             return Err(ApiError::unusable(field("images"), detail));
         }
-        let mut photos = Vec::with_capacity(self.images.len());
-        for (index, source) in self.images.into_iter().enumerate() {
-            photos.push(state.photos().bytes(&field(&format!("images[{index}]")), source).await?);
-        }
+        let name = |index| field(&format!("images[{index}]"));
+        let photos = state.photos().all(name, self.images, state.deadline()).await?;
         let product = Product {
             id,
             title: self.title,
@@ -121,6 +128,22 @@ impl ProductInput {
         };
         Ok((product, photos))
     }
+}
+
+/// Whether objects and lists stand in one another more than this many levels deep, the attributes' own object being the first.
+fn nests_deeper(attributes: &BTreeMap<String, Value>, levels: usize) -> bool {
+    let mut waiting: Vec<(&Value, usize)> = attributes.values().map(|value| (value, 2)).collect();
+    while let Some((value, level)) = waiting.pop() {
+        if level > levels && (value.is_array() || value.is_object()) {
+            return true;
+        }
+        match value {
+            Value::Array(items) => waiting.extend(items.iter().map(|item| (item, level + 1))),
+            Value::Object(fields) => waiting.extend(fields.values().map(|item| (item, level + 1))),
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Refuses a price that is negative or no number.
@@ -142,5 +165,31 @@ fn check_location(field: &str, location: &Location) -> Result<(), ApiError> {
             Err(ApiError::unusable(field, "lat must be from -90 to 90 and lon from -180 to 180"))
         }
         _ => Err(ApiError::unusable(field, "give lat and lon together or neither")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Attributes of this many levels, every second one a list.
+    fn nested(levels: usize) -> BTreeMap<String, Value> {
+        let wrap = |inner: Value, level: usize| match level % 2 {
+            0 => json!([1, inner]),
+            _ => json!({"in": inner}),
+        };
+        let deep = (1..levels).fold(json!(1), wrap);
+        BTreeMap::from([("flat".to_owned(), json!("red")), ("deep".to_owned(), deep)])
+    }
+
+    #[test]
+    fn attributes_may_nest_as_deep_as_they_can_be_read_back_and_no_deeper() {
+        assert!(!nests_deeper(&BTreeMap::new(), MAX_LEVELS));
+        assert!(!nests_deeper(&nested(1), 1));
+        assert!(nests_deeper(&nested(2), 1));
+        assert!(!nests_deeper(&nested(MAX_LEVELS), MAX_LEVELS));
+        assert!(nests_deeper(&nested(MAX_LEVELS + 1), MAX_LEVELS));
     }
 }

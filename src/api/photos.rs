@@ -91,7 +91,7 @@ impl PhotoFetcher {
     }
 
     /// The bytes of a photo; `field` names it in errors.
-    pub async fn bytes(&self, field: &str, source: PhotoSource) -> Result<Bytes, ApiError> {
+    async fn bytes(&self, field: &str, source: PhotoSource) -> Result<Bytes, ApiError> {
         match (source.url, source.base64) {
             (Some(url), None) => self.fetch(field, &url).await,
             (None, Some(text)) => self.decode(field, &text),

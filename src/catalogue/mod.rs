@@ -55,6 +55,10 @@ pub trait Catalogue: Index {
     /// How many products are stored.
     async fn count(&self) -> Result<u64, CatalogueError>;
 
+    /// Says that queries will follow: what they read is brought into memory in the background, where the engine reads from this
+    /// machine's disk.
+    fn read_ahead(&self) {}
+
     /// Makes every acknowledged write durable and releases the storage. Called once, at shutdown; every later call
     /// fails with [`CatalogueError::Closed`].
     async fn close(&self) -> Result<(), CatalogueError>;

@@ -29,11 +29,22 @@ pub enum InvalidProductId {
     TooLong(usize),
     #[error("a product id may hold A-Z a-z 0-9 . _ ~ : - only, this one holds {0:?}")]
     Character(char),
+    #[error("a product id must not be {0:?}, which no URL can name; take another one")]
+    Dots(String),
 }
 
 impl ProductId {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Refuses `.` and `..`, which clients take out of a path before they send it: no listing is taken under them. They are ids
+    /// all the same, or a catalogue that took one before could not be opened any more.
+    pub fn check_addressable(&self) -> Result<(), InvalidProductId> {
+        match self.as_str() {
+            "." | ".." => Err(InvalidProductId::Dots(self.0.clone())),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -146,5 +157,18 @@ impl ContentHash {
 impl StoredProduct {
     pub fn facts(&self) -> Facts {
         Facts::of(&self.product, self.thumbnail.as_deref().map(PhotoTag::of))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_a_client_takes_out_of_a_path_is_not_addressable() {
+        for (text, addressable) in [(".", false), ("..", false), ("...", true), (".a", true), ("a..", true)] {
+            let id: ProductId = text.parse().unwrap();
+            assert_eq!(id.check_addressable().is_ok(), addressable, "{text}");
+        }
     }
 }

@@ -82,6 +82,10 @@ impl<C: Catalogue> Catalogue for Timed<C> {
         self.0.count().await
     }
 
+    fn read_ahead(&self) {
+        self.0.read_ahead();
+    }
+
     async fn close(&self) -> Result<(), CatalogueError> {
         self.0.close().await
     }

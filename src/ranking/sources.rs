@@ -30,7 +30,7 @@ impl<'a> Sources<'a> {
         id: Option<&ProductId>,
     ) -> Result<Option<StoredProduct>, RankError> {
         let Some(id) = id else { return Ok(None) };
-        if let Some(candidate) = self.inline.as_ref().and_then(|inline| inline.get(id)) {
+        if let Some(candidate) = self.candidate(id) {
             return Ok(Some(candidate.clone()));
         }
         let stored = self.catalogue.get(std::slice::from_ref(id)).await?.pop().flatten();
@@ -42,11 +42,18 @@ impl<'a> Sources<'a> {
         if ids.len() > MAX_VIEWED {
             return Err(RankError::TooManyViewed(ids.len()));
         }
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let stored = self.catalogue.embeddings(ids).await?;
-        let candidate = |id| Some(self.inline.as_ref()?.get(id)?.embedding.clone());
-        Ok(ids.iter().zip(stored).filter_map(|(id, stored)| candidate(id).or(stored)).collect())
+        let others: Vec<ProductId> = ids.iter().filter(|id| self.candidate(id).is_none()).cloned().collect();
+        // A request that brings all that it names is answered even where the catalogue does not answer.
+        let stored = if others.is_empty() { Vec::new() } else { self.catalogue.embeddings(&others).await? };
+        let mut stored = stored.into_iter();
+        let embedding = |id| match self.candidate(id) {
+            Some(candidate) => Some(candidate.embedding.clone()),
+            None => stored.next().flatten(),
+        };
+        Ok(ids.iter().filter_map(embedding).collect())
+    }
+
+    fn candidate(&self, id: &ProductId) -> Option<&'a StoredProduct> {
+        self.inline.as_ref()?.get(id)
     }
 }

@@ -2,12 +2,18 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bytes::Bytes;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{
+    Client, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 use serde::Deserialize;
 
-use crate::catalogue::{Catalogue, Filter, Position, Product, StoredProduct, embedded::EmbeddedCatalogue};
+use crate::{
+    catalogue::{Catalogue, Filter, Position, Product, StoredProduct, embedded::EmbeddedCatalogue},
+    secret::Secret,
+};
 
 /// A server that does not answer in this time is not going to.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,12 +52,21 @@ struct Ready {
 }
 
 impl Source {
-    pub fn open(from: &str) -> anyhow::Result<Self> {
+    /// A server is sent the key with every request, where there is one.
+    pub fn open(from: &str, key: Option<&Secret>) -> anyhow::Result<Self> {
         if !from.starts_with("http://") && !from.starts_with("https://") {
             return Ok(Self::Folder(EmbeddedCatalogue::open_as_it_is(Path::new(from))?));
         }
         let base = Url::parse(from).with_context(|| format!("--from {from} is no address"))?;
-        let client = Client::builder().timeout(PATIENCE).build().context("the HTTP client does not start")?;
+        let mut headers = HeaderMap::new();
+        if let Some(key) = key {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", key.reveal()))
+                .context("the key of --api-key has characters that no key has")?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let client = Client::builder().timeout(PATIENCE).default_headers(headers).build();
+        let client = client.context("the HTTP client does not start")?;
         Ok(Self::Server { client, products: base.join("/v1/products")?, ready: base.join("/health/ready")? })
     }
 
@@ -107,14 +122,27 @@ impl Source {
 async fn photo(client: &Client, products: &Url, product: &Product) -> anyhow::Result<Option<Bytes>> {
     // An id needs no escaping in a path.
     let url = Url::parse(&format!("{products}/{}/photo", product.id))?;
-    let response = client.get(url).send().await?;
+    let response = ask(client, url).await?;
     if response.status() == StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    Ok(Some(response.error_for_status()?.bytes().await?))
+    Ok(Some(usable(response).await?.bytes().await?))
 }
 
-async fn answer(client: &Client, url: Url) -> anyhow::Result<reqwest::Response> {
-    let response = client.get(url.clone()).send().await.with_context(|| format!("cannot reach {url}"))?;
-    response.error_for_status().with_context(|| format!("{url} cannot be read"))
+async fn answer(client: &Client, url: Url) -> anyhow::Result<Response> {
+    usable(ask(client, url).await?).await
+}
+
+async fn ask(client: &Client, url: Url) -> anyhow::Result<Response> {
+    client.get(url.clone()).send().await.with_context(|| format!("cannot reach {url}"))
+}
+
+/// The answer, or the reason that the server gives for having none.
+async fn usable(response: Response) -> anyhow::Result<Response> {
+    let (status, url) = (response.status(), response.url().clone());
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem: serde_json::Value = response.json().await.unwrap_or_default();
+    bail!("{url} answered {status}: {}", problem["detail"].as_str().unwrap_or("no reason given"));
 }

@@ -108,6 +108,22 @@ fn each_product_of_an_array_is_stored_or_gets_its_own_error() {
     assert_eq!(get("/v1/products/bulk-4").1["title"], "Shelf");
 }
 
+#[test]
+fn what_could_not_be_read_back_or_asked_for_is_not_stored() {
+    let attributes = |levels: usize| (1..levels).fold(json!({}), |inner, _| json!({"in": inner}));
+    let product = |levels| json!({"title": "Lamp", "attributes": attributes(levels)});
+    assert_eq!(put_json("/v1/products/deep", &product(32)).0, 200);
+    assert_eq!(get("/v1/products/deep").1["attributes"], attributes(32));
+    let (status, problem) = put_json("/v1/products/deeper", &product(33));
+    assert_eq!((status, &problem["field"]), (422, &json!("attributes")));
+    assert_eq!(get("/v1/products/deeper").0, 404);
+
+    let (_, answer) =
+        post_json("/v1/products", &json!([{"id": "..", "title": "Lamp"}, {"id": "...", "title": "Lamp"}]));
+    assert_eq!(answer["results"][0]["error"]["field"], "id");
+    assert_eq!(answer["stored"], 1);
+}
+
 /// Status and lines of the answer to an NDJSON request.
 fn post_lines(lines: String) -> (u16, Vec<Value>) {
     // However long ten thousand lines take on a busy machine.

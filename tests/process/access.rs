@@ -4,16 +4,7 @@ use std::{fs::File, process::Stdio, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::program::{client, marketrank, program, repository, stderr};
-
-/// A new key and its line of the key file, as the program prints them.
-fn new_key(scopes: &str) -> (String, String) {
-    let output = program().args(["keys", "new", "--name", "shop", "--scopes", scopes]).output().unwrap();
-    assert!(output.status.success(), "{}", stderr(&output));
-    let said = String::from_utf8(output.stdout).unwrap();
-    let (key, line) = said.trim_end().split_once('\n').expect("two lines");
-    (key.to_owned(), line.to_owned())
-}
+use crate::program::{client, marketrank, new_key, program, repository, stderr};
 
 #[test]
 fn a_new_key_is_printed_once_with_a_line_that_does_not_hold_it() {

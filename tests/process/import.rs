@@ -2,9 +2,10 @@
 
 use std::process::Stdio;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{import, repository, stderr};
+use crate::program::{Server, client, import, repository, stderr};
 
 #[test]
 fn an_import_that_is_killed_goes_on_where_it_was() {
@@ -48,4 +49,33 @@ fn a_table_without_a_title_column_is_refused() {
     let output = import(&table, &data.path().join("catalogue")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("no column \"title\""), "{}", stderr(&output));
+}
+
+#[test]
+fn of_two_rows_with_one_id_the_later_one_stays_however_often_the_table_is_imported() {
+    let data = TempDir::new().unwrap();
+    let (folder, table) = (data.path().join("catalogue"), data.path().join("table.csv"));
+    let rows = "id,title,price\nsofa,Grey sofa,20\nlamp,Desk lamp,5\nsofa,Grey sofa,30\n";
+    std::fs::write(&table, rows).unwrap();
+    for counts in ["imported 2 products, 0 were there already", "imported 0 products, 2 were there already"] {
+        let output = import(&table, &folder).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(&format!("{counts}, 1 left out; the catalogue holds 2")), "{said}");
+        let server = Server::start(&folder);
+        let url = format!("http://{}/v1/products/sofa", server.address);
+        let sofa: Value = client().get(url).send().unwrap().json().unwrap();
+        assert_eq!(sofa["price"], 30.0);
+    }
+}
+
+#[test]
+fn a_row_whose_id_no_url_can_name_is_left_out() {
+    let data = TempDir::new().unwrap();
+    let table = data.path().join("table.csv");
+    std::fs::write(&table, "id,title\n..,Sofa\nlamp,Desk lamp\n").unwrap();
+    let output = import(&table, &data.path().join("catalogue")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("imported 1 products, 0 were there already, 1 left out"), "{said}");
+    assert!(stderr(&output).contains("no URL can name"), "{}", stderr(&output));
 }

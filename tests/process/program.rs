@@ -43,6 +43,15 @@ pub fn import(table: &Path, data: &Path) -> Command {
     import
 }
 
+/// A new key and its line of the key file, as the program prints them.
+pub fn new_key(scopes: &str) -> (String, String) {
+    let output = program().args(["keys", "new", "--name", "shop", "--scopes", scopes]).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (key, line) = said.trim_end().split_once('\n').expect("two lines");
+    (key.to_owned(), line.to_owned())
+}
+
 /// Flags of a server that turns no request away for its wait: on a machine that runs other tests beside, anyone waits long.
 pub const PATIENT: [&str; 2] = ["--max-wait-ms=60000", "--overload-wait-ms=60000"];
 

@@ -5,7 +5,9 @@ use std::{path::Path, process::Command};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{Server, client, import, linked_models, marketrank, replace, repository, stderr};
+use crate::program::{
+    Server, client, import, linked_models, marketrank, new_key, program, replace, repository, stderr,
+};
 
 /// The repository's models under another version, so that their embeddings count as others.
 fn other_models() -> TempDir {
@@ -79,4 +81,59 @@ fn a_folder_in_use_is_refused() {
     let output = reindex(&models, &old.display().to_string(), &data.path().join("new")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("in use by another marketrank process"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_server_that_asks_for_keys_is_read_with_one_and_says_why_without() {
+    let data = TempDir::new().unwrap();
+    let (models, old, new) = (other_models(), old_catalogue(data.path()), data.path().join("new"));
+    let (file, (key, line)) = (data.path().join("keys"), new_key("rank"));
+    std::fs::write(&file, line).unwrap();
+    let server = Server::start_with(&old, &["--api-keys-file", &file.display().to_string()]);
+    let from = format!("http://{}", server.address);
+    let refused = reindex(&models, &from, &new).env("NO_PROXY", "127.0.0.1").output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = stderr(&refused);
+    assert!(said.contains("answered 401 Unauthorized: ") && !said.contains("no reason given"), "{said}");
+
+    let mut allowed = reindex(&models, &from, &new);
+    let output = allowed.env("NO_PROXY", "127.0.0.1").env("MARKETRANK_API_KEY", key).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("embedded 2 products, 0 were there already, 0 removed"), "{said}");
+}
+
+#[test]
+fn a_photo_whose_thumbnail_is_a_few_pixels_high_is_embedded_again() {
+    let data = TempDir::new().unwrap();
+    let (models, old, table) = (other_models(), data.path().join("old"), data.path().join("table.csv"));
+    let photo = image::RgbImage::from_pixel(640, 20, image::Rgb([90, 60, 30]));
+    photo.save(data.path().join("plank.jpg")).unwrap();
+    std::fs::write(&table, "id,title,photos\nplank,Oak plank,plank.jpg\n").unwrap();
+    let mut import = marketrank("import", &repository("models"), &old);
+    let output = import.arg(&table).arg("--photos").arg(data.path()).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let output = reindex(&models, &old.display().to_string(), &data.path().join("new")).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("embedded 1 products"), "{said}");
+}
+
+#[test]
+fn a_catalogue_that_is_not_whole_yet_is_not_read_as_if_it_were() {
+    let data = TempDir::new().unwrap();
+    let (models, old) = (other_models(), old_catalogue(data.path()));
+    let file = old.join("catalogue.json");
+    let mut description: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    description["filling"] = true.into();
+    std::fs::write(&file, description.to_string()).unwrap();
+    let (from, backup) = (old.display().to_string(), data.path().join("backup.tar.gz"));
+    let reindexed = reindex(&models, &from, &data.path().join("new")).output().unwrap();
+    let backed_up = program().arg("backup").arg(&backup).arg("--data-dir").arg(&old).output().unwrap();
+    for refused in [reindexed, backed_up] {
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(stderr(&refused).contains("is not whole yet"), "{}", stderr(&refused));
+    }
+    assert!(!backup.exists());
 }

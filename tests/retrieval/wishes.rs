@@ -161,6 +161,31 @@ async fn without_a_query_taste_decides_and_what_is_gone_does_not_count() {
 }
 
 #[tokio::test]
+async fn viewed_products_that_came_as_candidates_are_not_looked_up() {
+    let scratch = scratch();
+    let candidates = vec![
+        stored(titled("blue", "Lamp"), axis(2)),
+        stored(titled("red", "Lamp"), axis(1)),
+        stored(titled("red-seen", "x1"), blend(1, 2.0)),
+    ];
+    let seen = |viewed: &[&str]| RankRequest {
+        candidates: Some(candidates.clone()),
+        viewed: viewed.iter().copied().map(id).collect(),
+        ..RankRequest::default()
+    };
+    let stored_too = vec![stored(titled("blue-seen", "x2"), axis(2))];
+    scratch.catalogue.upsert(stored_too).await.unwrap();
+    let both = rank(&scratch.catalogue, &seen(&["red-seen", "gone", "blue-seen"])).await.unwrap();
+    assert_eq!(names(&both)[0], "blue");
+
+    scratch.catalogue.close().await.unwrap();
+    let alone = rank(&scratch.catalogue, &seen(&["red-seen"])).await.unwrap();
+    assert_eq!(names(&alone), ["red-seen", "red", "blue"]);
+    let unknown = rank(&scratch.catalogue, &seen(&["red-seen", "blue-seen"])).await;
+    assert!(matches!(unknown, Err(RankError::Catalogue(_))));
+}
+
+#[tokio::test]
 async fn more_viewed_products_than_allowed_are_refused() {
     let request = RankRequest { viewed: vec![id("a"); MAX_VIEWED + 1], ..RankRequest::default() };
     assert!(matches!(rank(&scratch().catalogue, &request).await, Err(RankError::TooManyViewed(_))));

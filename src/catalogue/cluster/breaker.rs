@@ -40,6 +40,7 @@ impl Breaker {
         *self.state.lock() = State::default();
     }
 
+    /// Not for each of several that failed at one node at the same time.
     pub fn failed(&self, now: Instant) {
         let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);

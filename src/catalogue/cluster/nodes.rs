@@ -76,14 +76,17 @@ impl Nodes {
                     return Ok(answer);
                 }
                 Err(error) if is_passing(&error) => {
-                    self.breaker.failed(Instant::now());
-                    // Whoever failed at the same time has moved on already, and once is enough.
-                    let _ = self.preferred.compare_exchange(
+                    // Whoever failed at the same time has moved on already, and once is enough. It counts once, too: many
+                    // failures at one dead node say nothing of the next.
+                    let moved = self.preferred.compare_exchange(
                         place,
                         (place + 1) % self.clients.len(),
                         Ordering::Relaxed,
                         Ordering::Relaxed,
                     );
+                    if moved.is_ok() {
+                        self.breaker.failed(Instant::now());
+                    }
                     if attempt == ATTEMPTS {
                         return Err(unavailable(&error.to_string()));
                     }
@@ -122,5 +125,54 @@ fn is_passing(error: &QdrantError) -> bool {
         }
         QdrantError::ResourceExhaustedError { .. } | QdrantError::Io(_) => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, sync::Arc};
+
+    use futures::future::join_all;
+    use tokio::sync::Barrier;
+
+    use super::*;
+
+    /// More than open the circuit one after the other.
+    const AT_ONCE: usize = 8;
+
+    #[tokio::test]
+    async fn requests_that_fail_together_at_one_dead_node_are_all_answered_by_the_next() {
+        let addresses = ["http://127.0.0.1:1", "http://127.0.0.1:2"].map(str::to_owned);
+        let nodes = &Nodes::connect(&addresses, None, Duration::from_secs(1)).unwrap();
+        let all_sent = &Arc::new(Barrier::new(AT_ONCE));
+        let answers = (0..AT_ONCE).map(|_| {
+            nodes.ask((), move |client, ()| {
+                let is_dead = std::ptr::eq(client, &nodes.clients[0]);
+                let all_sent = Arc::clone(all_sent);
+                Box::pin(async move {
+                    if is_dead {
+                        all_sent.wait().await;
+                        return Err(QdrantError::Io(io::Error::other("it is dead")));
+                    }
+                    Ok(())
+                })
+            })
+        });
+        for answer in join_all(answers).await {
+            answer.unwrap();
+        }
+        assert!(nodes.breaker.allows(Instant::now()));
+    }
+
+    #[tokio::test]
+    async fn a_single_node_that_is_dead_opens_the_circuit() {
+        let nodes = Nodes::connect(&["http://127.0.0.1:1".to_owned()], None, Duration::from_secs(1)).unwrap();
+        for _ in 0..2 {
+            let answer: Result<(), _> = nodes
+                .ask((), |_, ()| Box::pin(async { Err(QdrantError::Io(io::Error::other("it is dead"))) }))
+                .await;
+            assert!(matches!(answer, Err(CatalogueError::Unavailable(_))));
+        }
+        assert!(!nodes.breaker.allows(Instant::now()));
     }
 }

@@ -42,7 +42,8 @@ pub enum Opening<'a> {
     Serve { embedding_width: usize, space: &'a str },
     /// To fill it with embeddings of this width and space; it cannot be served before it is declared whole.
     Fill { embedding_width: usize, space: &'a str },
-    /// To read it, whatever it holds.
+    /// To read it, of whatever width and space its embeddings are. One that is still being filled is refused: what is missing
+    /// in it would be missing in every copy.
     AsItIs,
 }
 
@@ -103,7 +104,7 @@ impl Folder {
                 wanted.write(path).map_err(|error| unusable("write to", error))?;
                 wanted
             }
-            None => Description::read(path)?,
+            None => Description::read(path)?.check_whole(path)?,
         };
         Ok(Self { path: path.to_owned(), description, _lock: lock })
     }
@@ -233,14 +234,19 @@ impl Description {
                 path.display()
             )));
         }
-        match (self.filling, found.filling) {
-            (false, true) => Err(CatalogueError::Unusable(format!(
+        // One that is filled once more is whole until then, and after.
+        if self.filling { Ok(found) } else { found.check_whole(path) }
+    }
+
+    /// Refuses one that is still being filled.
+    fn check_whole(self, path: &Path) -> Result<Self, CatalogueError> {
+        if self.filling {
+            return Err(CatalogueError::Unusable(format!(
                 "the catalogue in {} is not whole yet; run the `marketrank reindex` that fills it to its end",
                 path.display()
-            ))),
-            // Filled once more: whole until then, and after.
-            _ => Ok(found),
+            )));
         }
+        Ok(self)
     }
 
     /// Writes the description so that it is there as a whole or not at all.
@@ -268,5 +274,18 @@ mod tests {
         drop(closed);
         open().unwrap();
         drop(inherited);
+    }
+
+    #[test]
+    fn a_folder_that_is_being_filled_is_read_only_once_it_is_declared_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let fill = || Folder::open(folder.path(), Opening::Fill { embedding_width: 3, space: "models 1" });
+        drop(fill().unwrap());
+        let Err(CatalogueError::Unusable(message)) = Folder::open(folder.path(), Opening::AsItIs) else {
+            panic!("it was opened")
+        };
+        assert!(message.contains("is not whole yet"), "{message}");
+        fill().unwrap().declare_whole().unwrap();
+        Folder::open(folder.path(), Opening::AsItIs).unwrap();
     }
 }

@@ -6,7 +6,8 @@
 //! every change since the last flush is kept here and applied again at the next start; applying one twice is harmless.
 //!
 //! Form: one record after another, `length: u32 LE, crc32 of the body: u32 LE, body`, the body as
-//! [`Change::to_bytes`] writes it. A tail that was torn by a crash was never acknowledged and is cut off.
+//! [`Change::to_bytes`] writes it. A tail that was torn by a crash was never acknowledged and is cut off. A whole record that
+//! cannot be read was acknowledged, and the journal is left as it is.
 
 use std::{
     fs::File,
@@ -43,6 +44,9 @@ pub enum AppendError {
 
 impl Journal {
     /// Opens the journal, or begins one, and gives the changes it holds in the order in which they were made.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] where it holds a whole record that this build cannot read.
     pub fn open(path: &Path) -> io::Result<(Self, Vec<Change>)> {
         let is_new = !path.try_exists()?;
         let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path)?;
@@ -54,9 +58,9 @@ impl Journal {
 
         let mut changes = Vec::new();
         let mut whole = 0;
-        while let Some((change, length)) = first_record(&bytes[whole..]) {
-            changes.push(change);
-            whole += length;
+        while let Some(body) = first_body(&bytes[whole..]) {
+            changes.push(Change::from_bytes(body).ok_or_else(|| unreadable(path, whole))?);
+            whole += HEADER + body.len();
         }
         if whole < bytes.len() {
             tracing::warn!(
@@ -128,15 +132,23 @@ fn push_record(records: &mut Vec<u8>, change: &Change) -> io::Result<()> {
     Ok(())
 }
 
-/// The change at the start of the bytes and the length of its record; `None` where no whole one stands there.
-fn first_record(bytes: &[u8]) -> Option<(Change, usize)> {
+fn unreadable(path: &Path, place: usize) -> io::Error {
+    let what = format!(
+        "{} holds at byte {place} a whole write that this build cannot read, so another version wrote it; the file is as it \
+         was: open the catalogue with the version that wrote it, or move this file away, which gives up the writes in it",
+        path.display()
+    );
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The body of the record at the start of the bytes; `None` where no whole one stands there.
+fn first_body(bytes: &[u8]) -> Option<&[u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (checksum, rest) = rest.split_first_chunk::<4>()?;
     let body = rest.get(..u32::from_le_bytes(*length) as usize)?;
-    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
-        return None;
-    }
-    Some((Change::from_bytes(body)?, HEADER + body.len()))
+    // No change is empty: after a crash a file may end in zeros, and the checksum of nothing is zero.
+    let whole = !body.is_empty() && crc32fast::hash(body) == u32::from_le_bytes(*checksum);
+    whole.then_some(body)
 }
 
 #[cfg(test)]
@@ -180,7 +192,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = journal_of(&changes(), folder.path());
         let whole = std::fs::read(&path).unwrap();
-        let first = first_record(&whole).unwrap().1;
+        let first = HEADER + first_body(&whole).unwrap().len();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             let held = Journal::open(&path).unwrap().1;
@@ -205,6 +217,43 @@ mod tests {
         File::options().append(true).open(&path).unwrap().write_all(&[9, 9, 9]).unwrap();
         Journal::open(&path).unwrap().0.append(&changes()[1..]).unwrap();
         assert_eq!(Journal::open(&path).unwrap().1, changes());
+    }
+
+    #[test]
+    fn zeros_that_a_crash_left_at_the_end_are_cut_off() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes(), folder.path());
+        let whole = std::fs::read(&path).unwrap();
+        File::options().append(true).open(&path).unwrap().write_all(&[0; 4_096]).unwrap();
+        assert_eq!(Journal::open(&path).unwrap().1, changes());
+        assert_eq!(std::fs::read(&path).unwrap(), whole);
+    }
+
+    #[test]
+    fn a_whole_record_that_cannot_be_read_is_an_error_that_leaves_the_journal_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes(), folder.path());
+        let body = br#"{"merge":[]}"#;
+        let header = [(body.len() as u32).to_le_bytes(), crc32fast::hash(body).to_le_bytes()].concat();
+        // And behind it the start of a record that was torn.
+        let later = [&header[..], body, &[9, 9, 9]].concat();
+        File::options().append(true).open(&path).unwrap().write_all(&later).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = Journal::open(&path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.to_string().contains("open the catalogue with the version that wrote it"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn attributes_nested_as_deep_as_they_are_taken_come_back() {
+        let deep = (1..32).fold(serde_json::json!(1), |inner, _| serde_json::json!([inner]));
+        let mut changes = changes();
+        let Change::Upsert(products) = &mut changes[0] else { panic!("the first one stores") };
+        products[0].product.attributes.insert("deep".to_owned(), deep);
+        let folder = tempfile::tempdir().unwrap();
+        let path = journal_of(&changes, folder.path());
+        assert_eq!(Journal::open(&path).unwrap().1, changes);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl EmbeddedCatalogue {
         Self::start(Folder::open(folder, Opening::Fill { embedding_width, space })?)
     }
 
-    /// Opens a folder that is there, whatever models its embeddings are of.
+    /// Opens a folder that is there and whole, whatever models its embeddings are of.
     ///
     /// # Errors
     /// As [`EmbeddedCatalogue::open`].
@@ -251,6 +251,12 @@ impl Catalogue for EmbeddedCatalogue {
 
     async fn count(&self) -> Result<u64, CatalogueError> {
         self.read(|reader| Ok(reader.directory.read().len() as u64)).await
+    }
+
+    fn read_ahead(&self) {
+        if let Some(open) = self.open.lock().as_ref() {
+            open.reader.engine.read_ahead();
+        }
     }
 
     async fn close(&self) -> Result<(), CatalogueError> {

@@ -11,8 +11,10 @@ mod reads;
 
 use std::{
     collections::HashSet,
+    ffi::OsString,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -36,6 +38,8 @@ pub struct Engine {
     /// `None` only after the engine failed to come back from a restart.
     shard: RwLock<Option<EdgeShard>>,
     upkeep: Mutex<()>,
+    /// Whether what queries read is read ahead from now on.
+    reads_ahead: AtomicBool,
     /// What was written since an optimisation began.
     pub backlog: Backlog,
 }
@@ -52,6 +56,7 @@ impl Engine {
             config: config::with_width(embedding_width),
             shard: RwLock::new(None),
             upkeep: Mutex::new(()),
+            reads_ahead: AtomicBool::new(false),
             backlog: Backlog::default(),
         };
         *engine.shard.write() = Some(engine.load()?);
@@ -68,8 +73,22 @@ impl Engine {
     fn load(&self) -> Result<EdgeShard, CatalogueError> {
         log::drop_closed(&self.folder).map_err(failed)?;
         let shard = EdgeShard::load(&self.folder, Some(self.config.clone())).map_err(failed)?;
-        readahead::begin(&self.folder, HashSet::new());
+        self.read_ahead_of(HashSet::new());
         Ok(shard)
+    }
+
+    /// Brings what queries read into the system's cache, in the background, now and whenever it changes. For whoever answers
+    /// queries: a command that reads each product once would only take memory from others.
+    pub fn read_ahead(&self) {
+        self.reads_ahead.store(true, Ordering::Relaxed);
+        self.read_ahead_of(HashSet::new());
+    }
+
+    /// All segments but those that are known, where it is wanted.
+    fn read_ahead_of(&self, known: HashSet<OsString>) {
+        if self.reads_ahead.load(Ordering::Relaxed) {
+            readahead::begin(&self.folder, known);
+        }
     }
 
     fn shard(&self) -> Result<MappedRwLockReadGuard<'_, EdgeShard>, CatalogueError> {
@@ -112,7 +131,7 @@ impl Engine {
         self.backlog.begin(shard.info().points_count);
         let known = readahead::segments(&self.folder);
         if shard.optimize().map_err(failed)? {
-            readahead::begin(&self.folder, known);
+            self.read_ahead_of(known);
             memory::give_back();
         }
         Ok(())
