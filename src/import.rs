@@ -3,9 +3,9 @@
 mod copy;
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -98,18 +98,24 @@ pub async fn run(config: ImportConfig) -> anyhow::Result<()> {
         return copy::to_cluster(&config.catalogue.data_dir, &config.catalogue.cluster.options(&config.to))
             .await;
     };
-    let rows = count_rows(&table)?;
+    let last_rows = last_rows(&table)?;
     let inference = open_models(&config.models)?;
     let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let intake = Intake::new(inference, config.limits.photo_limits());
-    let progress = progress_bar(rows);
+    let progress = progress_bar(last_rows.len() as u64);
     let mut counts = Counts::default();
 
     let mut reader = open_table(&table)?;
     let mut batch = Vec::with_capacity(BATCH);
     for (number, row) in reader.deserialize::<Row>().enumerate() {
         // The header is line 1; a quoted line break makes later lines differ, so rows are counted, not lines.
-        let row = row.map_err(anyhow::Error::from).and_then(Row::into_product);
+        let row = row.map_err(anyhow::Error::from).and_then(|row| {
+            // Each row is compared with what is stored: an earlier one would undo the last where only that one differs.
+            if last_rows.get(row.id.trim()).is_some_and(|&last| number < last) {
+                bail!("a later row has the same id {}", row.id);
+            }
+            row.into_product()
+        });
         match row {
             Ok(listing) => batch.push(listing),
             Err(error) => {
@@ -142,24 +148,11 @@ async fn store(
     config: &ImportConfig,
     intake: &Intake,
     catalogue: &dyn Catalogue,
-    mut batch: Vec<(Product, Vec<String>)>,
+    batch: Vec<(Product, Vec<String>)>,
     counts: &mut Counts,
     progress: &ProgressBar,
 ) -> anyhow::Result<()> {
     let size = batch.len() as u64;
-    // Of rows with one id the last counts. Each is compared with what is stored, so an earlier one would undo it where only that
-    // one differs.
-    let mut seen = HashSet::with_capacity(batch.len());
-    batch.reverse();
-    batch.retain(|(product, _)| {
-        let is_last = seen.insert(product.id.clone());
-        if !is_last {
-            counts.failed += 1;
-            progress.suspend(|| warn!(id = %product.id, "a row is left out: a later one has the same id"));
-        }
-        is_last
-    });
-    batch.reverse();
     let ids: Vec<ProductId> = batch.iter().map(|(product, _)| product.id.clone()).collect();
     let present = if config.again { vec![None; ids.len()] } else { catalogue.get(&ids).await? };
     let listings = batch.into_iter().zip(present);
@@ -204,7 +197,7 @@ async fn embed(
             tokio::fs::read(&path).await.with_context(|| format!("cannot read {}", path.display()))?;
         photos.push(Bytes::from(bytes));
     }
-    Ok(intake.product(product, photos, before, PATIENCE).await?)
+    Ok(intake.product(product, photos, before, Instant::now() + PATIENCE).await?)
 }
 
 impl Row {
@@ -268,8 +261,18 @@ fn open_table(path: &Path) -> anyhow::Result<csv::Reader<std::fs::File>> {
     Ok(reader)
 }
 
-fn count_rows(path: &Path) -> anyhow::Result<u64> {
-    Ok(open_table(path)?.byte_records().count() as u64)
+/// Where the last row of each id stands: of several it is the one that counts, even where it cannot be used.
+fn last_rows(path: &Path) -> anyhow::Result<HashMap<String, usize>> {
+    let mut reader = open_table(path)?;
+    let ids = reader.headers()?.iter().position(|name| name == "id");
+    let mut last = HashMap::new();
+    for (number, row) in reader.records().enumerate() {
+        // One that cannot be read is named when its turn has come.
+        if let Some(id) = ids.and_then(|ids| row.ok()?.get(ids).map(|id| id.trim().to_owned())) {
+            last.insert(id, number);
+        }
+    }
+    Ok(last)
 }
 
 pub(crate) fn progress_bar(rows: u64) -> ProgressBar {

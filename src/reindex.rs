@@ -5,7 +5,11 @@
 
 mod source;
 
-use std::{collections::HashSet, path::PathBuf, time::Duration};
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -94,7 +98,7 @@ async fn embed(intake: &Intake, target: &EmbeddedCatalogue, listings: Vec<Listin
         let id = product.id.clone();
         let photos: Vec<Bytes> = photo.into_iter().collect();
         let stored = intake
-            .product(without_prediction(product), photos, before.clone(), PATIENCE)
+            .product(without_prediction(product), photos, before.clone(), Instant::now() + PATIENCE)
             .await
             .with_context(|| format!("{id} cannot be embedded"))?;
         anyhow::Ok((before.as_ref() != Some(&stored)).then_some(stored))

@@ -1,6 +1,10 @@
 //! Made-up listings, each computed from its number: a million of them need no memory.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use marketrank::{
@@ -79,7 +83,7 @@ impl Market {
                     .flat_map(|text| text.split_whitespace())
                     .map(str::to_owned),
             );
-            listings.push(intake.product(product, Vec::new(), None, PATIENCE).await?);
+            listings.push(intake.product(product, Vec::new(), None, Instant::now() + PATIENCE).await?);
         }
         Ok(Self(Arc::new(Samples { listings, words })))
     }

@@ -1,6 +1,6 @@
 //! A product as clients send it, checked field by field before anything is done with it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -63,7 +63,12 @@ pub(super) struct ProductInput {
 
 impl ProductInput {
     /// Checks every field and brings the photos in. `place` prefixes the field names in errors: `candidates[3].`.
-    pub async fn check(self, state: &AppState, place: &str) -> Result<(Product, Vec<Bytes>), ApiError> {
+    pub async fn check(
+        self,
+        state: &AppState,
+        place: &str,
+        deadline: Instant,
+    ) -> Result<(Product, Vec<Bytes>), ApiError> {
         let field = |name: &str| format!("{place}{name}");
         let id = self.id.ok_or_else(|| ApiError::unusable(field("id"), "a product needs an id"))?;
         id.check_addressable().map_err(|error| ApiError::unusable(field("id"), error))?;
@@ -113,7 +118,7 @@ impl ProductInput {
             return Err(ApiError::unusable(field("images"), detail));
         }
         let name = |index| field(&format!("images[{index}]"));
-        let photos = state.photos().all(name, self.images, state.deadline()).await?;
+        let photos = state.photos().all(name, self.images, deadline).await?;
         let product = Product {
             id,
             title: self.title,

@@ -70,7 +70,7 @@ impl PhotoFetcher {
     fn with_lookup(limits: &LimitConfig, lookup: Lookup) -> Result<Self, reqwest::Error> {
         let allow_private = limits.fetch_private;
         let resolver = PublicResolver { allow_private, lookup };
-        let client = if limits.no_fetch { None } else { Some(client(resolver, limits.timeout())?) };
+        let client = if limits.no_fetch { None } else { Some(client(resolver)?) };
         let memory = ByteBudget::new(MAX_MEMORY);
         Ok(Self { client, allow_private, max_bytes: limits.photo_limits().max_bytes, memory })
     }
@@ -84,10 +84,13 @@ impl PhotoFetcher {
     ) -> Result<Vec<Bytes>, ApiError> {
         let photos = sources.into_iter().enumerate().map(|(index, source)| {
             let field = field(index);
-            async move { self.bytes(&field, source).await }
+            async move {
+                let late = || ApiError::unusable(&field, "the photo cannot be fetched: it took too long");
+                let photo = self.bytes(&field, source);
+                tokio::time::timeout_at(deadline.into(), photo).await.unwrap_or_else(|_| Err(late()))
+            }
         });
-        let photos = tokio::time::timeout_at(deadline.into(), try_join_all(photos));
-        photos.await.unwrap_or(Err(ApiError::DeadlineExceeded))
+        try_join_all(photos).await
     }
 
     /// The bytes of a photo; `field` names it in errors.
@@ -153,7 +156,7 @@ impl PhotoFetcher {
     }
 }
 
-fn client(resolver: PublicResolver, timeout: Duration) -> Result<Client, reqwest::Error> {
+fn client(resolver: PublicResolver) -> Result<Client, reqwest::Error> {
     let allow_private = resolver.allow_private;
     let redirects = Policy::custom(move |attempt| {
         if attempt.previous().len() > MAX_REDIRECTS {
@@ -169,7 +172,6 @@ fn client(resolver: PublicResolver, timeout: Duration) -> Result<Client, reqwest
         .no_proxy()
         // An address may hold a signature that its server gave to this client alone.
         .referer(false)
-        .timeout(timeout)
         .redirect(redirects)
         .dns_resolver(resolver)
         .build()
@@ -257,7 +259,7 @@ fn root_cause(error: &reqwest::Error) -> String {
     while let Some(source) = cause.source() {
         cause = source;
     }
-    if error.is_timeout() { "it took too long".into() } else { cause.to_string() }
+    cause.to_string()
 }
 
 #[cfg(test)]

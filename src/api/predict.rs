@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequest, Multipart, Request, State},
 };
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -19,7 +19,7 @@ use super::{
     photos::PhotoSource,
 };
 use crate::{
-    inference::{CategoryProbability, HeatMap, Prediction, PriceBand},
+    inference::{CategoryProbability, HeatMap, Model, Prediction, PriceBand},
     intake::{MAX_PHOTOS, Question, Turn},
     telemetry::metrics,
 };
@@ -28,6 +28,8 @@ use crate::{
 const DEFAULT_TOP_K: usize = 5;
 /// Listings in one batch, at most.
 const MAX_BATCH: usize = 64;
+/// Of which so many have their photos in memory.
+const ITEMS_AT_ONCE: usize = 16;
 
 pub(super) fn routes() -> OpenApiRouter<Serving> {
     OpenApiRouter::new().routes(routes!(predict_category)).routes(routes!(predict_category_batch))
@@ -153,6 +155,15 @@ struct BatchResponse {
     results: Vec<BatchResult>,
 }
 
+impl PredictRequest {
+    /// The model that will be asked; none where there is nothing to ask about.
+    fn model(&self) -> Option<Model> {
+        let has_text =
+            [&self.title, &self.description].into_iter().flatten().any(|text| !text.trim().is_empty());
+        Model::for_listing(has_text, self.images.len())
+    }
+}
+
 /// What became of one item: its prediction or its own error.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
@@ -211,18 +222,14 @@ async fn predict_category_batch(
         }
         _ => {}
     }
-    let deadline = state.deadline();
-    let mut items = items.into_iter();
     // Let in or refused as a whole: were each measured against its own siblings, a long batch would never be answered.
-    let first = match items.next() {
-        Some(first) => Some(answer(&state, first, Turn::Now, deadline).await),
-        None => None,
-    };
-    if let Some(Err(refusal @ ApiError::Overloaded { .. })) = first {
-        return Err(refusal);
+    if let Some(model) = items.iter().find_map(PredictRequest::model) {
+        state.inference().admit(model, 1)?;
     }
-    let others = join_all(items.map(|item| answer(&state, item, Turn::Patient, deadline))).await;
-    let results = first.into_iter().chain(others).map(|answer| match answer {
+    let deadline = state.deadline();
+    let answers = stream::iter(items).map(|item| answer(&state, item, Turn::Patient, deadline));
+    let answers: Vec<_> = answers.buffered(ITEMS_AT_ONCE).collect().await;
+    let results = answers.into_iter().map(|answer| match answer {
         Ok(prediction) => BatchResult::Prediction(prediction),
         Err(error) => BatchResult::Error { error: error.problem(&request_id) },
     });

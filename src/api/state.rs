@@ -113,10 +113,6 @@ impl AppState {
         &self.0.photos
     }
 
-    pub(super) fn timeout(&self) -> Duration {
-        self.0.timeout
-    }
-
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.0.timeout
     }

@@ -61,11 +61,19 @@ impl Door {
             (patience.burst / 2).as_nanos().saturating_mul(pace.workers.into()).checked_div(alone.as_nanos());
         let patient_capacity =
             answered.and_then(|examples| usize::try_from(examples).ok()).unwrap_or(capacity);
-        let patient_capacity = patient_capacity.max(2 * workers).clamp(1, capacity.max(1));
+        let patient_capacity = patient_capacity.clamp(1, capacity.max(1));
         let [places, patient_places] =
             [capacity, patient_capacity].map(|places| Arc::new(Semaphore::new(places)));
         let demand = Demand::new();
         Self { model, places, capacity, patient_places, patient_capacity, patience, pace, demand }
+    }
+
+    /// Leaves work that no person waits for room for a batch of so many in each worker and one that waits to be next, however slow the
+    /// first example was.
+    pub fn with_batches_of(self, examples: usize) -> Self {
+        let busy = self.keeps_busy().saturating_mul(examples).clamp(1, self.capacity.max(1));
+        let patient_capacity = self.patient_capacity.max(busy);
+        Self { patient_places: Arc::new(Semaphore::new(patient_capacity)), patient_capacity, ..self }
     }
 
     /// Lets a request with this many examples, one at least, in, or refuses it at once, before it has cost anything.

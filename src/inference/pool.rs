@@ -50,7 +50,8 @@ impl Pool {
     where
         E: FnMut(&[Example]) -> Result<Vec<Outputs>, String> + Send + 'static,
     {
-        let door = Door::new(model, engines.len(), options.capacity, options.patience, options.alone);
+        let PoolOptions { capacity, patience, alone, max_batch, .. } = options;
+        let door = Door::new(model, engines.len(), capacity, patience, alone).with_batches_of(max_batch);
         let pool = Self { shared: Arc::new(Shared { door, queue: Queue::new() }) };
         for (number, engine) in engines.into_iter().enumerate() {
             let mut worker = Worker { model, engine, shared: Arc::clone(&pool.shared), options };

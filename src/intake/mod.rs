@@ -155,7 +155,7 @@ impl Intake {
         mut product: Product,
         photos: Vec<Bytes>,
         before: Option<StoredProduct>,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<StoredProduct, IntakeError> {
         let content = ContentHash::of(&product, &photos);
         // The category that a client gave before and gives no longer says nothing of what would be predicted.
@@ -170,7 +170,6 @@ impl Intake {
             }
             return Ok(StoredProduct { product, embedding, thumbnail, content });
         }
-        let deadline = Instant::now() + timeout;
         let description = product.description.as_deref().unwrap_or_default();
         let model = model(&product.title, description, &photos)?;
         let admission = self.inference.admit_patiently(model, photos.len(), deadline).await?;

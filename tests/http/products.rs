@@ -1,6 +1,6 @@
 //! `/v1/products`
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use marketrank::catalogue::{Product, StoredProduct};
 use serde_json::{Value, json};
@@ -222,14 +222,14 @@ async fn a_listing_is_embedded_again_only_where_text_or_photos_changed() {
     let lamp = |title: &str, price: f64| {
         serde_json::from_value::<Product>(json!({"id": "lamp", "title": title, "price": price})).unwrap()
     };
-    let patience = Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let photos = vec![photo("lamp.jpg").into()];
-    let first = intake.product(lamp("Lamp", 5.0), photos.clone(), None, patience).await.unwrap();
+    let first = intake.product(lamp("Lamp", 5.0), photos.clone(), None, deadline).await.unwrap();
     // A mark that no model makes: where it comes back, nothing was embedded.
     let marked = StoredProduct { embedding: vec![0.5; 4], ..first.clone() };
     let take = async |title, photos: Vec<bytes::Bytes>| {
         let before = Some(marked.clone());
-        intake.product(lamp(title, 7.0), photos, before, patience).await.unwrap()
+        intake.product(lamp(title, 7.0), photos, before, deadline).await.unwrap()
     };
     let same = take("Lamp", photos.clone()).await;
     assert_eq!((same.embedding, same.thumbnail), (marked.embedding.clone(), first.thumbnail.clone()));

@@ -55,13 +55,16 @@ fn a_table_without_a_title_column_is_refused() {
 fn of_two_rows_with_one_id_the_later_one_stays_however_often_the_table_is_imported() {
     let data = TempDir::new().unwrap();
     let (folder, table) = (data.path().join("catalogue"), data.path().join("table.csv"));
-    let rows = "id,title,price\nsofa,Grey sofa,20\nlamp,Desk lamp,5\nsofa,Grey sofa,30\n";
+    // Further apart than what is stored together.
+    let lamps: String = (0..40).map(|number| format!("lamp-{number},Desk lamp,5\n")).collect();
+    let rows = format!("id,title,price\nsofa,Grey sofa,20\n{lamps}sofa,Grey sofa,30\n");
     std::fs::write(&table, rows).unwrap();
-    for counts in ["imported 2 products, 0 were there already", "imported 0 products, 2 were there already"] {
+    for counts in ["imported 41 products, 0 were there already", "imported 0 products, 41 were there already"]
+    {
         let output = import(&table, &folder).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(said.contains(&format!("{counts}, 1 left out; the catalogue holds 2")), "{said}");
+        assert!(said.contains(&format!("{counts}, 1 left out; the catalogue holds 41")), "{said}");
         let server = Server::start(&folder);
         let url = format!("http://{}/v1/products/sofa", server.address);
         let sofa: Value = client().get(url).send().unwrap().json().unwrap();

@@ -118,8 +118,9 @@ async fn take_in(
     input: ProductInput,
     before: Option<StoredProduct>,
 ) -> Result<StoredProduct, ApiError> {
-    let (product, photos) = input.check(state, "").await?;
-    Ok(state.intake().product(product, photos, before, state.timeout()).await?)
+    let deadline = state.deadline();
+    let (product, photos) = input.check(state, "", deadline).await?;
+    Ok(state.intake().product(product, photos, before, deadline).await?)
 }
 
 async fn find(state: &AppState, id: &str) -> Result<StoredProduct, ApiError> {

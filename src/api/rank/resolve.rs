@@ -53,7 +53,7 @@ pub async fn resolve(state: &AppState, body: RankBody) -> Result<RankRequest, Ap
     let boost = check_boost(boost, centre)?;
     let filter = check_filter(filter, centre)?;
     let candidates = match candidates {
-        Some(candidates) => Some(embed_candidates(state, candidates).await?),
+        Some(candidates) => Some(embed_candidates(state, candidates, deadline).await?),
         None => None,
     };
     let query = embed_query(state, query, deadline).await?;
@@ -215,6 +215,7 @@ async fn embed(
 async fn embed_candidates(
     state: &AppState,
     candidates: Vec<ProductInput>,
+    deadline: Instant,
 ) -> Result<Vec<StoredProduct>, ApiError> {
     if candidates.len() > MAX_CANDIDATES {
         let detail = format!("there are {}, at most {MAX_CANDIDATES} are ranked at once", candidates.len());
@@ -222,10 +223,10 @@ async fn embed_candidates(
     }
     let embedded = candidates.into_iter().enumerate().map(|(index, candidate)| async move {
         let place = format!("candidates[{index}].");
-        let (product, photos) = candidate.check(state, &place).await?;
+        let (product, photos) = candidate.check(state, &place, deadline).await?;
         state
             .intake()
-            .product(product, photos, None, state.timeout())
+            .product(product, photos, None, deadline)
             .await
             .map_err(|error| error.at(|photo| format!("{place}images[{photo}]")))
     });

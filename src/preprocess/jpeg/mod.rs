@@ -8,6 +8,7 @@ mod means;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::RgbImage;
+use memchr::memmem;
 use mozjpeg::{ColorSpace, Decompress};
 
 /// The fractions that the inverse cosine transform can be taken at, in eighths.
@@ -85,7 +86,7 @@ fn decode(bytes: &[u8], eighths: u8) -> Option<RgbImage> {
 /// As in [`is_complete`], what looks like a marker behind the start of the first scan is one.
 fn has_too_many_scans(bytes: &[u8]) -> bool {
     let data = first_scan(bytes).and_then(|start| bytes.get(start..)).unwrap_or_default();
-    data.windows(2).filter(|pair| *pair == [0xFF, START_OF_SCAN]).take(MOST_SCANS).count() == MOST_SCANS
+    memmem::find_iter(data, &[0xFF, START_OF_SCAN]).take(MOST_SCANS).count() == MOST_SCANS
 }
 
 /// Whether an end-of-image marker follows the start of the first scan.
