@@ -241,6 +241,7 @@ describe("searching", () => {
     const like = page.locator(".card").first().getByRole("button", { name: /^More like this/ });
     const { query } = await ranking(page, () => like.click());
     assert.deepEqual(query, { product_id: "office-chair-mesh" });
+    assert.equal(await page.evaluate(() => document.activeElement.id), "search-heading");
     assert.ok(!(await titles(page)).includes("Ergonomic mesh office chair, blue seat"));
     await page.locator("#anchor").getByText("More like Ergonomic mesh office chair").waitFor();
     const without = await ranking(page, () => page.getByRole("button", { name: "Search without it" }).click());
@@ -267,6 +268,17 @@ describe("searching", () => {
     await page.getByRole("button", { name: "Show more" }).click();
     await page.locator(".card").nth(47).waitFor();
     assert.equal(new Set(await titles(page)).size, 48);
+  });
+
+  onThePage("more of one search never stands below the listings of another", async (page) => {
+    const asked = page.waitForRequest((request) =>
+      request.url().endsWith("/v1/rank-products") && request.postDataJSON().offset === 24);
+    await words(page).fill("two man tent");
+    // At once: what was typed is not asked for yet.
+    await page.getByRole("button", { name: "Show more" }).click();
+    assert.deepEqual((await asked).postDataJSON().query, {});
+    await page.locator("#search-status").getByText("best first").waitFor();
+    assert.equal((await titles(page)).length, 24);
   });
 });
 

@@ -17,6 +17,7 @@ const TYPING_PAUSE_MS = 250;
 export function startSearch(places) {
   const form = byId("search-form");
   const latest = new Latest();
+  const more = new Latest();
   const photos = new PhotoField(byId("search-photo"), {
     limit: 1,
     fault: byId("search-photo-fault"),
@@ -27,6 +28,8 @@ export function startSearch(places) {
   let like = null;
   let categories = [];
   let shown = [];
+  // What the listings on the page answer: those that follow are asked for by the same.
+  let answered = null;
 
   async function wishes() {
     const [photo] = photos.files;
@@ -45,11 +48,13 @@ export function startSearch(places) {
       try {
         const wished = await wishes();
         showParts(wished);
-        const asked = [rank(rankRequest(wished, { viewed: viewed.ids }), signal)];
+        const before = viewed.ids;
+        const asked = [rank(rankRequest(wished, { viewed: before }), signal)];
         if (categories.length) asked.push(rank(facetRequest(wished), signal));
         const [answer, unfiltered = answer] = await Promise.all(asked);
         showFault(byId("search-fault"), null);
         shown = answer.results;
+        answered = { wished, before };
         places.learn(shown.map(({ product }) => product));
         showFacets(unfiltered.facets?.category ?? [], categories, toggleCategory);
         showResults(shown, { place: wished.place, actions });
@@ -61,10 +66,14 @@ export function startSearch(places) {
   }
 
   async function showMore() {
-    await latest.run(async (signal) => {
+    const asked = answered;
+    await more.run(async (signal) => {
       try {
-        const wished = await wishes();
-        const answer = await rank(rankRequest(wished, { viewed: viewed.ids, offset: shown.length }), signal);
+        const { wished, before } = asked;
+        const answer = await rank(rankRequest(wished, { viewed: before, offset: shown.length }), signal);
+        // A search was answered meanwhile: these would stand below other listings.
+        if (asked !== answered) return;
+        showFault(byId("search-fault"), null);
         const first = shown.length + 1;
         const best = Math.max(...shown.map(({ score }) => score), 0);
         shown = [...shown, ...answer.results];
