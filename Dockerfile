@@ -72,6 +72,6 @@ ENV MARKETRANK_MODELS=/opt/marketrank/models \
     MARKETRANK_LISTEN=0.0.0.0:8080
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["curl", "--fail", "--silent", "--output", "/dev/null", "http://127.0.0.1:8080/health/ready"]
+    CMD ["sh", "-c", "curl --fail --silent --insecure --output /dev/null http${MARKETRANK_TLS_CERT:+s}://127.0.0.1:${MARKETRANK_LISTEN##*:}/health/ready"]
 ENTRYPOINT ["marketrank"]
 CMD ["serve"]

@@ -77,7 +77,7 @@ sample: build
 prepare: build ## Clean and split the listings in DATA
 	$(MARKETRANK_TRAIN) prepare --data $(DATA) --out $(CLEAN)
 
-teacher: prepare ## Let a larger network learn the listings first, for text and photos to learn from (then: make train TEACHER=$(ANSWERS))
+teacher: prepare ## Let a larger network learn the listings first, for text and photos to learn from (then: make train TEACHER=.cache/teacher/answers.csv)
 	training/teacher/teach.sh --clean $(CLEAN) --answers $(ANSWERS)
 
 train: prepare weights ## Train the three models on the prepared listings; TEACHER names what `make teacher` left
@@ -91,7 +91,7 @@ export: prepare weights ## Write the trained models to models/
 quantize: prepare weights ## Add int8 models to models/, measured as export does
 	$(MARKETRANK_TRAIN) quantize --clean $(CLEAN)
 
-evaluate: prepare ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
+evaluate: prepare weights ## Measure models/ on the test split, through ONNX Runtime and the server's own preprocessing
 	$(MARKETRANK_TRAIN) evaluate --clean $(CLEAN)
 
 report: prepare weights ## The same as a page in REPORT: with pictures, learning curves and the worst mistakes; shows people's photos

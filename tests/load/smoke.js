@@ -1,7 +1,7 @@
 // Every kind of request, a few at a time, for ten seconds: nothing may fail. `k6 run tests/load/smoke.js`
 
 import encoding from "k6/encoding";
-import { categorisePhoto, categoriseText, get, listing, openPhotos, post } from "./lib.js";
+import { categorisePhoto, categoriseText, get, listing, openPhotos, post, served } from "./lib.js";
 
 const photos = openPhotos();
 
@@ -12,11 +12,11 @@ export const options = {
 };
 
 export default function () {
-  categoriseText();
-  categorisePhoto(photos);
-  post("/v1/predict-category/batch", { items: [listing(), listing()] });
-  post("/v1/rank-products", { query: { text: listing().title }, limit: 5, facets: ["category"], explain: true });
-  post("/v1/rank-products", { query: { image: { base64: encoding.b64encode(photos[0].data) } }, diversity: 0.3 });
-  get("/health/ready");
-  get("/v1/products?limit=5");
+  served(categoriseText());
+  served(categorisePhoto(photos));
+  served(post("/v1/predict-category/batch", { items: [listing(), listing()] }));
+  served(post("/v1/rank-products", { query: { text: listing().title }, limit: 5, facets: ["category"], explain: true }));
+  served(post("/v1/rank-products", { query: { image: { base64: encoding.b64encode(photos[0].data) } }, diversity: 0.3 }));
+  served(get("/health/ready"));
+  served(get("/v1/products?limit=5"));
 }

@@ -29,6 +29,8 @@ PORT = 8172
 PAUSE = 10
 WARM_UP = 0.2
 """Share of the windows that are not compared."""
+MOST_TURNED_AWAY = 0.01
+"""Of all requests; a fault may cost a few."""
 MOST = {"p99": 1.25, "held": 1.05, "descriptors": 1.05}
 """Second half against first, at most."""
 
@@ -247,6 +249,8 @@ def main():
             problems.append(f"{name} is not flat")
     turned_away = metrics.get("turned_away", {}).get("count", 0)
     print(f"{metrics['http_reqs']['count']} requests, {turned_away} turned away, {windows * len(faults)} faults")
+    if turned_away > MOST_TURNED_AWAY * metrics["http_reqs"]["count"]:
+        problems.append(f"{turned_away} requests were turned away by a server that could serve them")
     for problem in problems:
         print(f"PROBLEM: {problem}")
     print(f"{0 if problems else 1} passed, {1 if problems else 0} failed")

@@ -1,7 +1,7 @@
 // Quiet, then ten times as much at once, then quiet again: the quiet after the spike is as fast as the one before.
 
 import { Trend } from "k6/metrics";
-import { categoriseText } from "./lib.js";
+import { categoriseText, served } from "./lib.js";
 
 const rate = Number(__ENV.RATE || 10);
 const after = new Trend("after_spike_ms", true);
@@ -34,5 +34,5 @@ export const quiet = () => categoriseText();
 
 export function recovered() {
   const response = categoriseText();
-  if (response.status === 200) after.add(response.timings.duration);
+  if (served(response)) after.add(response.timings.duration);
 }

@@ -17,7 +17,8 @@ const queries = [
 ];
 
 /** Labels of each series' name, `le` of histograms included. */
-const series = new Map();
+// `up` is Prometheus' own.
+const series = new Map([["up", new Set(["job", "instance"])]]);
 let server;
 
 before(async () => {
@@ -45,7 +46,7 @@ test("there are queries to ask about", () => {
 
 for (const { title, expr } of queries) {
   test(`${title}: ${expr.trim().slice(0, 60)}`, () => {
-    const names = expr.match(/\bmarketrank_\w+/g);
+    const names = expr.match(/\bmarketrank_\w+|\bup\b(?=\{)/g);
     for (const name of names) assert.ok(series.has(name), `a server has no ${name}`);
     const known = new Set(names.flatMap((name) => [...series.get(name)]));
     const grouped = [...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, labels]) => labels.split(",").map((label) => label.trim()));
