@@ -100,6 +100,7 @@ pub async fn run(config: ImportConfig) -> anyhow::Result<()> {
     };
     let last_rows = last_rows(&table)?;
     let inference = open_models(&config.models)?;
+    let currency = inference.manifest().currency.clone();
     let catalogue = open_catalogue(&config.catalogue, &inference).await?;
     let intake = Intake::new(inference, config.limits.photo_limits());
     let progress = progress_bar(last_rows.len() as u64);
@@ -114,7 +115,7 @@ pub async fn run(config: ImportConfig) -> anyhow::Result<()> {
             if last_rows.get(row.id.trim()).is_some_and(|&last| number < last) {
                 bail!("a later row has the same id {}", row.id);
             }
-            row.into_product()
+            row.into_product(&currency)
         });
         match row {
             Ok(listing) => batch.push(listing),
@@ -201,8 +202,8 @@ async fn embed(
 }
 
 impl Row {
-    /// The product and the names of its photo files.
-    fn into_product(self) -> anyhow::Result<(Product, Vec<String>)> {
+    /// The product and the names of its photo files. A price of no currency is in `currency`, as in the API.
+    fn into_product(self, currency: &str) -> anyhow::Result<(Product, Vec<String>)> {
         let id: ProductId = self.id.parse()?;
         id.check_addressable()?;
         if self.title.trim().is_empty() {
@@ -212,13 +213,11 @@ impl Row {
             bail!("{id} has no usable price");
         }
         let given = |text: String| (!text.trim().is_empty()).then_some(text);
-        let name = given(self.location);
-        let place = self.lat.zip(self.lon);
-        let location = (name.is_some() || place.is_some()).then(|| Location {
-            name,
-            lat: place.map(|(lat, _)| lat),
-            lon: place.map(|(_, lon)| lon),
-        });
+        let location = Location { name: given(self.location), lat: self.lat, lon: self.lon };
+        if let Err(reason) = location.check_coordinates() {
+            bail!("{id} is at no place: {reason}");
+        }
+        let location = (location.name.is_some() || location.lat.is_some()).then_some(location);
         let listed_at = given(self.listed_at).map(|text| parse_date(&text)).transpose()?;
         let finer = [("subcategory", self.subcategory), ("category_path", self.category_path)];
         let finer =
@@ -232,7 +231,7 @@ impl Row {
             category: given(self.category),
             category_predicted: false,
             price: self.price,
-            currency: given(self.currency),
+            currency: given(self.currency).or_else(|| self.price.map(|_| currency.to_owned())),
             location,
             listed_at,
             attributes: finer.collect(),

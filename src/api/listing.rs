@@ -163,14 +163,7 @@ pub(super) fn check_price(field: &str, price: Option<f64>) -> Result<(), ApiErro
 
 fn check_location(field: &str, location: &Location) -> Result<(), ApiError> {
     check_length(&format!("{field}.name"), location.name.as_deref().unwrap_or_default(), MAX_LABEL)?;
-    match (location.lat, location.lon) {
-        (None, None) => Ok(()),
-        (Some(lat), Some(lon)) if (-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon) => Ok(()),
-        (Some(_), Some(_)) => {
-            Err(ApiError::unusable(field, "lat must be from -90 to 90 and lon from -180 to 180"))
-        }
-        _ => Err(ApiError::unusable(field, "give lat and lon together or neither")),
-    }
+    location.check_coordinates().map_err(|reason| ApiError::unusable(field, reason))
 }
 
 #[cfg(test)]

@@ -126,6 +126,20 @@ pub struct Location {
     pub lon: Option<f64>,
 }
 
+impl Location {
+    /// Refuses coordinates that no place on earth has, and one without the other. The error says what to do.
+    pub fn check_coordinates(&self) -> Result<(), &'static str> {
+        match (self.lat, self.lon) {
+            (None, None) => Ok(()),
+            (Some(lat), Some(lon)) if (-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon) => {
+                Ok(())
+            }
+            (Some(_), Some(_)) => Err("lat must be from -90 to 90 and lon from -180 to 180"),
+            _ => Err("give lat and lon together or neither"),
+        }
+    }
+}
+
 /// A product with what ranking and the product page need: its place in embedding space and its thumbnail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredProduct {

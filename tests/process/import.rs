@@ -73,6 +73,24 @@ fn of_two_rows_with_one_id_the_later_one_stays_however_often_the_table_is_import
 }
 
 #[test]
+fn prices_and_places_of_rows_are_taken_as_the_api_takes_them() {
+    let data = TempDir::new().unwrap();
+    let (folder, table) = (data.path().join("catalogue"), data.path().join("table.csv"));
+    let rows =
+        "id,title,price,lat,lon\nlamp,Desk lamp,5,53.8,-1.5\npole,Ski pole,5,95,0\nhalf,Half a sofa,5,50,\n";
+    std::fs::write(&table, rows).unwrap();
+    let output = import(&table, &folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("imported 1 products, 0 were there already, 2 left out"), "{said}");
+    assert!(stderr(&output).contains("lat must be from -90 to 90"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("lat and lon together"), "{}", stderr(&output));
+    let server = Server::start(&folder);
+    let url = format!("http://{}/v1/products/lamp", server.address);
+    let lamp: Value = client().get(url).send().unwrap().json().unwrap();
+    assert_eq!(lamp["currency"], "GBP");
+}
+
+#[test]
 fn a_row_whose_id_no_url_can_name_is_left_out() {
     let data = TempDir::new().unwrap();
     let table = data.path().join("table.csv");
