@@ -21,6 +21,7 @@ mod memory;
 pub mod preprocess;
 pub mod ranking;
 pub mod reindex;
+mod remote;
 mod revalidate;
 pub mod secret;
 pub mod serve;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     inference::{CategoryProbability, HeatMap, Model, Prediction, PriceBand},
-    intake::{MAX_PHOTOS, Question, Turn},
+    intake::{self, MAX_PHOTOS, Question, Turn},
     telemetry::metrics,
 };
 
@@ -158,9 +158,9 @@ struct BatchResponse {
 impl PredictRequest {
     /// The model that will be asked; none where there is nothing to ask about.
     fn model(&self) -> Option<Model> {
-        let has_text =
-            [&self.title, &self.description].into_iter().flatten().any(|text| !text.trim().is_empty());
-        Model::for_listing(has_text, self.images.len())
+        let [title, description] =
+            [&self.title, &self.description].map(|text| text.as_deref().unwrap_or_default());
+        intake::model(title, description, self.images.len()).ok()
     }
 }
 

@@ -28,6 +28,7 @@ use self::{
 };
 use crate::{
     catalogue::{Catalogue, CatalogueError, Filter, Position, embedded::EmbeddedCatalogue},
+    remote,
     secret::Secret,
 };
 
@@ -218,11 +219,7 @@ async fn ask(
         request = request.bearer_auth(key.reveal());
     }
     let answer = request.send().await.with_context(|| format!("{server} does not answer"))?;
-    let status = answer.status();
-    if !status.is_success() {
-        let problem: serde_json::Value = answer.json().await.unwrap_or_default();
-        bail!("{server} answered {status}: {}", problem["detail"].as_str().unwrap_or("no reason given"));
-    }
+    let answer = remote::usable(answer, &server).await?;
     Ok(answer.bytes_stream().map(|bytes| bytes.context("the server broke the backup off; its log says why")))
 }
 

@@ -138,7 +138,8 @@ impl Intake {
         deadline: Instant,
     ) -> Result<Inferred, IntakeError> {
         let Question { title, description, photos, activation } = question;
-        let (model, examples) = (model(title, description, &photos)?, photos.len());
+        let examples = photos.len();
+        let model = model(title, description, examples)?;
         let admission = match turn {
             Turn::Now => self.inference.admit(model, examples)?,
             Turn::Patient => self.inference.admit_patiently(model, examples, deadline).await?,
@@ -171,7 +172,7 @@ impl Intake {
             return Ok(StoredProduct { product, embedding, thumbnail, content });
         }
         let description = product.description.as_deref().unwrap_or_default();
-        let model = model(&product.title, description, &photos)?;
+        let model = model(&product.title, description, photos.len())?;
         let admission = self.inference.admit_patiently(model, photos.len(), deadline).await?;
         let tensors = self.tensors(&product.title, description, photos, true);
         let (tensors, thumbnail) = within(deadline, tensors).await?;
@@ -214,7 +215,7 @@ fn has_text(title: &str, description: &str) -> bool {
     !(title.trim().is_empty() && description.trim().is_empty())
 }
 
-/// The model that will be asked about a listing.
-fn model(title: &str, description: &str, photos: &[Bytes]) -> Result<Model, InferenceError> {
-    Model::for_listing(has_text(title, description), photos.len()).ok_or(InferenceError::Empty)
+/// The model that will be asked about a listing of so many photos.
+pub fn model(title: &str, description: &str, photos: usize) -> Result<Model, InferenceError> {
+    Model::for_listing(has_text(title, description), photos).ok_or(InferenceError::Empty)
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
 use reqwest::{
     Client, Response, StatusCode, Url,
@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     catalogue::{Catalogue, Filter, Position, Product, StoredProduct, embedded::EmbeddedCatalogue},
+    remote::usable,
     secret::Secret,
 };
 
@@ -122,27 +123,17 @@ impl Source {
 async fn photo(client: &Client, products: &Url, product: &Product) -> anyhow::Result<Option<Bytes>> {
     // An id needs no escaping in a path.
     let url = Url::parse(&format!("{products}/{}/photo", product.id))?;
-    let response = ask(client, url).await?;
+    let response = ask(client, url.clone()).await?;
     if response.status() == StatusCode::NOT_FOUND {
         return Ok(None);
     }
-    Ok(Some(usable(response).await?.bytes().await?))
+    Ok(Some(usable(response, &url).await?.bytes().await?))
 }
 
 async fn answer(client: &Client, url: Url) -> anyhow::Result<Response> {
-    usable(ask(client, url).await?).await
+    usable(ask(client, url.clone()).await?, &url).await
 }
 
 async fn ask(client: &Client, url: Url) -> anyhow::Result<Response> {
     client.get(url.clone()).send().await.with_context(|| format!("cannot reach {url}"))
-}
-
-/// The answer, or the reason that the server gives for having none.
-async fn usable(response: Response) -> anyhow::Result<Response> {
-    let (status, url) = (response.status(), response.url().clone());
-    if status.is_success() {
-        return Ok(response);
-    }
-    let problem: serde_json::Value = response.json().await.unwrap_or_default();
-    bail!("{url} answered {status}: {}", problem["detail"].as_str().unwrap_or("no reason given"));
 }

@@ -47,6 +47,11 @@ fn first_scan(bytes: &[u8]) -> Option<usize> {
     segments(bytes).find(|segment| segment.marker == START_OF_SCAN).map(|segment| segment.end)
 }
 
+/// The first scan's data and all that follows; nothing where no scan is found.
+fn from_first_scan(bytes: &[u8]) -> &[u8] {
+    first_scan(bytes).and_then(|start| bytes.get(start..)).unwrap_or_default()
+}
+
 /// What stands before the first scan's data: size, orientation and tables. All of the file where no scan is found.
 pub(super) fn head(bytes: &[u8]) -> &[u8] {
     first_scan(bytes).and_then(|end| bytes.get(..end)).unwrap_or(bytes)
@@ -85,8 +90,7 @@ fn decode(bytes: &[u8], eighths: u8) -> Option<RgbImage> {
 ///
 /// As in [`is_complete`], what looks like a marker behind the start of the first scan is one.
 fn has_too_many_scans(bytes: &[u8]) -> bool {
-    let data = first_scan(bytes).and_then(|start| bytes.get(start..)).unwrap_or_default();
-    memmem::find_iter(data, &[0xFF, START_OF_SCAN]).take(MOST_SCANS).count() == MOST_SCANS
+    memmem::find_iter(from_first_scan(bytes), &[0xFF, START_OF_SCAN]).take(MOST_SCANS).count() == MOST_SCANS
 }
 
 /// Whether an end-of-image marker follows the start of the first scan.
@@ -95,8 +99,7 @@ fn has_too_many_scans(bytes: &[u8]) -> bool {
 /// `FF` is followed by `00` or a restart marker (ITU T.81, F.1.2.3), so `FF D9` after the scan's start is the real end;
 /// one before it may belong to the thumbnail inside the EXIF segment. A whole file has it in its last bytes, so it is looked for from there.
 pub(super) fn is_complete(bytes: &[u8]) -> bool {
-    let data = first_scan(bytes).and_then(|start| bytes.get(start..)).unwrap_or_default();
-    data.windows(2).rev().any(|pair| pair == [0xFF, 0xD9])
+    from_first_scan(bytes).windows(2).rev().any(|pair| pair == [0xFF, 0xD9])
 }
 
 #[cfg(test)]
@@ -105,6 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::preprocess::{Detail, PhotoError, PhotoLimits, decode_photo};
 
     /// How a test's JPEG is written.
     #[derive(Debug, Clone)]
@@ -254,12 +258,8 @@ mod tests {
         let file = |scans: usize| [photo, &scan.repeat(scans), end].concat();
         assert!(decode_reduced(&file(20), (64, 48), 8).is_some());
         assert!(decode_reduced(&file(1_000), (64, 48), 8).is_none());
-        let refused = crate::preprocess::decode_photo(
-            &file(1_000),
-            &crate::preprocess::PhotoLimits::default(),
-            crate::preprocess::Detail::Side(8),
-        );
-        assert!(matches!(refused, Err(crate::preprocess::PhotoError::Broken(_))), "{refused:?}");
+        let refused = decode_photo(&file(1_000), &PhotoLimits::default(), Detail::Side(8));
+        assert!(matches!(refused, Err(PhotoError::Broken(_))), "{refused:?}");
     }
 
     #[test]

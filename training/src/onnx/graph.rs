@@ -203,58 +203,48 @@ impl GraphBuilder {
         Value::named(&name)
     }
 
-    /// A float32 constant of one dimension.
-    pub fn floats(&mut self, values: &[f32]) -> Value<f32> {
-        let name = format!("constant.f32{values:?}");
+    /// A constant by a name that says what it holds, so that it is there once.
+    fn constant<T>(&mut self, name: String, write: impl FnOnce(&str) -> TensorProto) -> Value<T> {
         if self.constants.insert(name.clone()) {
-            self.graph.initializer.push(tensor::float32(&name, &[values.len()], values));
+            self.graph.initializer.push(write(&name));
         }
         Value::named(&name)
+    }
+
+    /// A float32 constant of one dimension.
+    pub fn floats(&mut self, values: &[f32]) -> Value<f32> {
+        self.constant(format!("constant.f32{values:?}"), |name| {
+            tensor::float32(name, &[values.len()], values)
+        })
     }
 
     /// An int8 constant of one dimension, the same value so many times.
     pub(super) fn int8_repeated(&mut self, value: i8, count: usize) -> Value<i8> {
-        let name = format!("constant.i8.{value}x{count}");
-        if self.constants.insert(name.clone()) {
-            self.graph.initializer.push(tensor::int8(&name, &[count], &vec![value; count]));
-        }
-        Value::named(&name)
+        self.constant(format!("constant.i8.{value}x{count}"), |name| {
+            tensor::int8(name, &[count], &vec![value; count])
+        })
     }
 
     /// An uint8 constant of one dimension: so many ones.
     pub(super) fn uint8_ones(&mut self, count: usize) -> Value<u8> {
-        let name = format!("constant.u8.1x{count}");
-        if self.constants.insert(name.clone()) {
-            self.graph.initializer.push(tensor::uint8(&name, &[count], &vec![1; count]));
-        }
-        Value::named(&name)
+        self.constant(format!("constant.u8.1x{count}"), |name| tensor::uint8(name, &[count], &vec![1; count]))
     }
 
     /// A float32 constant [channels, 1, 1], to be broadcast over maps.
     pub fn channels(&mut self, values: &[f32]) -> Value<f32> {
-        let name = format!("constant.channels{values:?}");
-        if self.constants.insert(name.clone()) {
-            self.graph.initializer.push(tensor::float32(&name, &[values.len(), 1, 1], values));
-        }
-        Value::named(&name)
+        self.constant(format!("constant.channels{values:?}"), |name| {
+            tensor::float32(name, &[values.len(), 1, 1], values)
+        })
     }
 
     /// A float32 constant without dimensions.
     pub fn scalar(&mut self, value: f32) -> Value<f32> {
-        let name = format!("constant.f32.{value:?}");
-        if self.constants.insert(name.clone()) {
-            self.graph.initializer.push(tensor::float32(&name, &[], &[value]));
-        }
-        Value::named(&name)
+        self.constant(format!("constant.f32.{value:?}"), |name| tensor::float32(name, &[], &[value]))
     }
 
     /// An int64 constant of one dimension: axes, shapes, bounds.
     pub fn integers(&mut self, values: &[i64]) -> Value<i64> {
-        let name = format!("constant.i64{values:?}");
-        if self.constants.insert(name.clone()) {
-            self.graph.initializer.push(tensor::int64(&name, &[values.len()], values));
-        }
-        Value::named(&name)
+        self.constant(format!("constant.i64{values:?}"), |name| tensor::int64(name, &[values.len()], values))
     }
 
     /// Starts a node; it becomes part of the graph when it is told what it emits.
