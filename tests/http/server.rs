@@ -161,7 +161,7 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// Waits until it holds, for as long as a change may take to be seen on a busy machine.
-pub fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(60), "{what}");
