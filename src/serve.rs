@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use anyhow::Context;
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
 };
 use tracing::{error, info, warn};
@@ -65,15 +65,22 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     let router = api::router(serving.clone(), gate.clone());
     // Stops with this function.
     let mut upkeep = upkeep(&config, gate.admission, tls.clone());
-    upkeep.spawn(reload_on_hangup(serving.clone()));
 
+    // Before anybody is told that it serves: a signal that nobody listens for ends the process.
+    let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(listen);
+    if let Some(hangup) = listen(SignalKind::hangup()) {
+        upkeep.spawn(reload_on(hangup, serving.clone()));
+    }
     let (scheme, address) = (if tls.is_some() { "https" } else { "http" }, listener.local_addr()?);
     info!(products = catalogue.count().await?, "ready: {scheme}://{address}/docs");
     let stop = Stop::default();
     let server = front::serve(listener, router, tls, config.front.bounds(), stop.clone());
     let grace = Duration::from_secs(config.shutdown_grace);
     let stopped = async {
-        wait_for_signal().await;
+        tokio::select! {
+            () = arrival(terminate) => {}
+            () = arrival(interrupt) => {}
+        }
         info!("stopping: requests in flight are answered first");
         serving.current().stop();
         stop.call_last();
@@ -202,13 +209,7 @@ pub fn models_opener(config: &ModelConfig) -> anyhow::Result<OpenModels> {
 }
 
 /// SIGHUP reads the models anew.
-async fn reload_on_hangup(serving: Serving) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            return warn!(%error, "SIGHUP cannot be listened for, only /v1/admin/reload reads the models anew");
-        }
-    };
+async fn reload_on(mut hangup: Signal, serving: Serving) {
     while hangup.recv().await.is_some() {
         // The log has the reason where they were not.
         let _ = serving.reload().await;
@@ -230,16 +231,19 @@ pub async fn open_catalogue(
     Ok(Arc::new(Timed(catalogue)))
 }
 
-async fn wait_for_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt => {}
-        },
-        Err(error) => {
-            warn!(%error, "SIGTERM cannot be listened for, only Ctrl-C stops the server");
-            let _ = interrupt.await;
-        }
+/// Listens for a signal from now on.
+fn listen(kind: SignalKind) -> Option<Signal> {
+    let listening = signal(kind);
+    if let Err(error) = &listening {
+        warn!(%error, signal = kind.as_raw_value(), "a signal cannot be listened for");
+    }
+    listening.ok()
+}
+
+/// Waits for a signal: for ever where nobody listens.
+async fn arrival(signal: Option<Signal>) {
+    match signal {
+        Some(mut signal) => _ = signal.recv().await,
+        None => std::future::pending().await,
     }
 }

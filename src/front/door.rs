@@ -154,7 +154,7 @@ impl Connected<Guest> for SocketAddr {
 mod tests {
     use std::{
         net,
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
         thread,
         time::Duration,
     };
@@ -173,23 +173,26 @@ mod tests {
             socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
             let listener = socket.listen(MANY).unwrap();
             let address = listener.local_addr().unwrap();
-            let connected = AtomicUsize::new(0);
+            let (connected, closed) = (AtomicUsize::new(0), AtomicBool::new(false));
             let heard = thread::scope(|scope| {
                 let connect = || {
-                    let patience = Duration::from_millis(50);
-                    while net::TcpStream::connect_timeout(&address, patience).is_ok() {
-                        connected.fetch_add(1, Ordering::Relaxed);
+                    while !closed.load(Ordering::SeqCst) {
+                        let patience = Duration::from_millis(200);
+                        let got_in = net::TcpStream::connect_timeout(&address, patience).is_ok();
+                        connected.fetch_add(usize::from(got_in), Ordering::Relaxed);
                     }
                 };
-                scope.spawn(connect);
-                scope.spawn(connect);
+                let clients = [scope.spawn(connect), scope.spawn(connect)];
                 let mut heard = 0;
                 let system = SockRef::from(&listener);
                 while heard < 100 {
                     heard += usize::from(system.accept().is_ok());
                 }
                 drop_newcomers(&listener).unwrap();
-                thread::sleep(Duration::from_millis(10));
+                closed.store(true, Ordering::SeqCst);
+                for client in clients {
+                    client.join().unwrap();
+                }
                 heard + waiting(listener).unwrap().len()
             });
             assert_eq!(heard, connected.into_inner(), "round {round}");

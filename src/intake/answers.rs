@@ -152,15 +152,19 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_for_the_answer_of_another_keeps_its_own_deadline() {
         let answers = Answers::new(1 << 20);
+        let (given_up, first_may_end) = tokio::sync::oneshot::channel();
         let slow = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            first_may_end.await.unwrap();
             Ok(inferred(1.0))
         };
-        let hasty = async { Ok(inferred(2.0)) };
-        let (first, second) = tokio::join!(
-            answers.get_or_ask(|| content("a bike"), soon(), slow),
-            answers.get_or_ask(|| content("a bike"), Instant::now() + Duration::from_millis(10), hasty),
-        );
+        let hasty = async {
+            let ask = async { Ok(inferred(2.0)) };
+            let deadline = Instant::now() + Duration::from_millis(10);
+            let answer = answers.get_or_ask(|| content("a bike"), deadline, ask).await;
+            given_up.send(()).unwrap();
+            answer
+        };
+        let (first, second) = tokio::join!(answers.get_or_ask(|| content("a bike"), soon(), slow), hasty);
         assert_eq!(first.unwrap().rows[0].logits, [1.0]);
         assert!(matches!(second.unwrap_err(), IntakeError::Inference(InferenceError::DeadlineExceeded)));
     }

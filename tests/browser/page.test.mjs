@@ -108,8 +108,11 @@ describe("categorising", () => {
     await toggle.press("Enter");
     assert.equal(await toggle.getAttribute("aria-expanded"), "true");
     await photo.waitFor();
-    const places = (elements) => page.locator(elements).evaluateAll((nodes) => nodes.map((node) => node.getBoundingClientRect().toJSON()));
-    assert.deepEqual(await places(".heat canvas"), await places(".heat img"));
+    await page.waitForFunction(() => [...document.querySelectorAll(".heat img")].every((image) => image.complete));
+    const [layers, photos] = await page.evaluate(() => [".heat canvas", ".heat img"].map((elements) =>
+      [...document.querySelectorAll(elements)].map((node) => node.getBoundingClientRect().toJSON())));
+    assert.equal(photos.length, 2);
+    assert.deepEqual(layers, photos);
     const layer = page.locator(".heat canvas").first();
     const [left, right] = await layer.evaluate((canvas) => {
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -213,6 +216,7 @@ describe("searching", () => {
   });
 
   onThePage("a town and a radius keep what is near, with its distance", async (page) => {
+    await page.locator('#places option[value="Leeds"]').waitFor({ state: "attached" });
     await ranking(page, () => page.getByLabel("Near", { exact: true }).fill("Leeds"));
     await ranking(page, () => page.getByLabel("Within").selectOption("10"));
     const cards = await page.locator(".card").allTextContents();
@@ -273,9 +277,13 @@ describe("searching", () => {
   onThePage("more of one search never stands below the listings of another", async (page) => {
     const asked = page.waitForRequest((request) =>
       request.url().endsWith("/v1/rank-products") && request.postDataJSON().offset === 24);
-    await words(page).fill("two man tent");
-    // At once: what was typed is not asked for yet.
-    await page.getByRole("button", { name: "Show more" }).click();
+    const more = await page.getByRole("button", { name: "Show more" }).elementHandle();
+    // In one go: what was typed is not asked for yet.
+    await words(page).evaluate((input, more) => {
+      input.value = "two man tent";
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+      more.click();
+    }, more);
     assert.deepEqual((await asked).postDataJSON().query, {});
     await page.locator("#search-status").getByText("best first").waitFor();
     assert.equal((await titles(page)).length, 24);
@@ -291,7 +299,7 @@ describe("for everyone", () => {
       await page.keyboard.press("Tab");
       await page.keyboard.type("tent");
       await page.keyboard.press("Enter");
-    });
+    }, (request) => request.query.text === "tent");
     const title = page.locator(".card .title").first();
     await title.focus();
     await page.keyboard.press("Enter");

@@ -37,15 +37,19 @@ export async function visit(browser, url, { first = ".card", width = 1280, heigh
   return { page, complaints };
 }
 
-/** Does something and waits for the ranking that it starts; gives the request's body. */
-export async function ranking(page, action) {
-  const answered = page.waitForResponse((answer) =>
-    answer.url().endsWith("/v1/rank-products") && answer.ok() && answer.request().postDataJSON().explain);
+/** Does something and waits for the ranking that it starts, of several the one that is `wanted`; gives the request's body. */
+export async function ranking(page, action, wanted = () => true) {
+  const answered = page.waitForResponse((answer) => {
+    if (!answer.url().endsWith("/v1/rank-products") || !answer.ok()) return false;
+    const request = answer.request().postDataJSON();
+    return request.explain && wanted(request);
+  });
   await action();
   const answer = await answered;
   const { results } = await answer.json();
   await page.waitForFunction(
-    (id) => (document.querySelector(".card")?.dataset.id ?? null) === id, results[0]?.id ?? null);
+    (ids) => ids.join() === [...document.querySelectorAll(".card")].map((card) => card.dataset.id).join(),
+    results.map(({ id }) => id));
   return answer.request().postDataJSON();
 }
 

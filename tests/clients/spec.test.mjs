@@ -27,7 +27,7 @@ test("schemathesis finds no answer that the document does not allow", async () =
       "--seed", "7", "--warnings", "off", "--continue-on-failure"];
     const flags = ["--config-file", inside("tests/clients/schemathesis.toml"), ...run];
     const hooks = { SCHEMATHESIS_HOOKS: "ndjson", PYTHONPATH: inside("tests/clients"), PYTHONDONTWRITEBYTECODE: "1" };
-    const options = { timeout: 300_000, maxBuffer: 1 << 24, env: { ...process.env, ...hooks } };
+    const options = { timeout: 1_800_000, maxBuffer: 1 << 24, env: { ...process.env, ...hooks } };
     const found = await outcome(execute(inside(".cache/tests-python/bin/schemathesis"), flags, options));
     assert.equal(found, "");
   } finally {

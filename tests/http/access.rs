@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use marketrank::access::{Key, Scope};
-use reqwest::blocking::Response;
+use reqwest::blocking::{Client, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -13,6 +13,7 @@ use crate::server::{client, eventually, start};
 struct Guarded {
     address: SocketAddr,
     folder: TempDir,
+    client: Client,
 }
 
 impl Guarded {
@@ -22,7 +23,7 @@ impl Guarded {
         std::fs::write(&file, lines).unwrap();
         let file = file.display().to_string();
         let address = start(&[&["--api-keys-file", &file], flags].concat());
-        Self { address, folder }
+        Self { address, folder, client: client() }
     }
 
     fn file(&self) -> std::path::PathBuf {
@@ -31,7 +32,7 @@ impl Guarded {
 
     fn send(&self, method: &str, route: &str, key: Option<&Key>) -> Response {
         let method = method.parse().unwrap();
-        let mut request = client().request(method, format!("http://{}{route}", self.address));
+        let mut request = self.client.request(method, format!("http://{}{route}", self.address));
         if let Some(key) = key {
             request = request.bearer_auth(key.reveal());
         }
@@ -147,7 +148,8 @@ fn replace(path: &Path, contents: &str) {
 #[test]
 fn an_address_that_asks_too_often_is_told_when_to_come_again() {
     let server = start(&["--rate-per-address", "3"]);
-    let get = |route: &str| client().get(format!("http://{server}{route}")).send().unwrap();
+    let client = client();
+    let get = |route: &str| client.get(format!("http://{server}{route}")).send().unwrap();
     let refused = (0..200).map(|_| get("/v1/products")).find(|response| response.status() == 429);
     let refused = refused.expect("200 requests are more than 3 a second");
     assert_eq!(refused.headers()["retry-after"], "1");

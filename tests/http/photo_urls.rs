@@ -61,9 +61,7 @@ fn a_url_that_does_not_answer_with_a_photo_is_refused() {
 fn redirects_in_a_circle_are_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    drop(listener);
     let head = format!("302 Found\r\nlocation: http://{address}/\r\ncontent-length: 0");
-    let listener = TcpListener::bind(address).unwrap();
     thread::spawn(move || {
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();

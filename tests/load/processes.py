@@ -47,7 +47,7 @@ def _running(command, env, url, probe):
                 urllib.request.urlopen(url + probe, timeout=1).read()
                 break
             except OSError:
-                if process.poll() is not None or time.monotonic() - started > 60:
+                if process.poll() is not None or time.monotonic() - started > 300:
                     log.seek(0)
                     raise SystemExit(f"{command[0]} does not start:\n{log.read().decode()[-2000:]}")
                 time.sleep(0.005)

@@ -2,10 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
@@ -83,21 +80,26 @@ fn make_hotter(manifest: &mut Value) {
 fn models_reloaded_under_load_answer_every_request_as_the_old_or_as_the_new_ones() {
     let shop = Shop::open();
     let before = shop.confidence();
-    let done = Arc::new(AtomicBool::new(false));
+    let (begun, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let answers: Vec<Vec<f64>> = thread::scope(|scope| {
         let clients: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
                     let client = client();
                     let mut answers = vec![confidence(&client, &shop.server)];
+                    begun.fetch_add(1, Ordering::Relaxed);
                     while !done.load(Ordering::Relaxed) {
                         answers.push(confidence(&client, &shop.server));
                     }
+                    // The one before may have been asked of the old models.
+                    answers.push(confidence(&client, &shop.server));
                     answers
                 })
             })
             .collect();
-        thread::sleep(Duration::from_millis(200));
+        eventually(Duration::from_secs(120), "every client has an answer", || {
+            begun.load(Ordering::Relaxed) == 4
+        });
         change_manifest(shop.models.path(), make_hotter);
         let (status, reloaded) = shop.reload();
         assert_eq!(status, 200, "{reloaded}");

@@ -1,6 +1,10 @@
 //! Traces, as a collector meets them on the wire.
 
-use std::{io::Read, net::TcpListener, thread};
+use std::{
+    io::Read,
+    net::{TcpListener, TcpStream},
+    thread,
+};
 
 use tempfile::TempDir;
 
@@ -9,10 +13,12 @@ use crate::program::{Server, client};
 #[test]
 fn the_trace_of_the_caller_goes_on_in_the_spans_that_are_sent() {
     let collector = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let address = collector.local_addr().unwrap();
+    let endpoint = format!("http://{address}");
     // Spans come as one uncompressed gRPC message, so what they say is there to be found byte for byte.
     let received = thread::spawn(move || {
         let (mut stream, _) = collector.accept().unwrap();
+        drop(collector);
         let mut received = Vec::new();
         // Ends when the server has gone; a reset is an end too.
         let _ = stream.read_to_end(&mut received);
@@ -28,6 +34,8 @@ fn the_trace_of_the_caller_goes_on_in_the_spans_that_are_sent() {
     server.terminate();
     assert!(server.wait().success());
 
+    // Where the server never came, this is who the collector waits for.
+    let _ = TcpStream::connect(address);
     let received = received.join().unwrap();
     let holds = |wanted: &[u8]| received.windows(wanted.len()).any(|window| window == wanted);
     let trace =
