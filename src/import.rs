@@ -112,7 +112,7 @@ pub async fn run(config: ImportConfig) -> anyhow::Result<()> {
         // The header is line 1; a quoted line break makes later lines differ, so rows are counted, not lines.
         let row = row.map_err(anyhow::Error::from).and_then(|row| {
             // Each row is compared with what is stored: an earlier one would undo the last where only that one differs.
-            if last_rows.get(row.id.trim()).is_some_and(|&last| number < last) {
+            if last_rows.get(&row.id).is_some_and(|&last| number < last) {
                 bail!("a later row has the same id {}", row.id);
             }
             row.into_product(&currency)
@@ -267,7 +267,7 @@ fn last_rows(path: &Path) -> anyhow::Result<HashMap<String, usize>> {
     let mut last = HashMap::new();
     for (number, row) in reader.records().enumerate() {
         // One that cannot be read is named when its turn has come.
-        if let Some(id) = ids.and_then(|ids| row.ok()?.get(ids).map(|id| id.trim().to_owned())) {
+        if let Some(id) = ids.and_then(|ids| row.ok()?.get(ids).map(str::to_owned)) {
             last.insert(id, number);
         }
     }

@@ -6,6 +6,11 @@ use super::{Precision, SelfTest};
 
 /// The only manifest layout this build reads. A change that an older reader would misunderstand raises it.
 pub const FORMAT: u32 = 2;
+/// What a mistyped number could ask for must not fill the memory.
+const MAX_PHOTO_SIDE: u32 = 4_096;
+/// `[CLS]`, a word and `[SEP]`.
+const MIN_TOKENS: usize = 3;
+const MAX_TOKENS: usize = 8_192;
 
 /// The file beside the models that says what they are. Written by `marketrank-train export`, read at start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,6 +177,16 @@ impl Manifest {
         // A listing is preprocessed once, whichever models read it.
         if image.image != combined.image || text.text != combined.text {
             return Err("the combined model reads photos or texts of another size than the other two".into());
+        }
+        for side in image.image.iter().flat_map(|input| [input.height, input.width]) {
+            if !(1..=MAX_PHOTO_SIDE).contains(&side) {
+                return Err(format!("photos of {side} pixels a side; 1 to {MAX_PHOTO_SIDE} can be made"));
+            }
+        }
+        if let Some(TextInput { max_tokens }) = text.text
+            && !(MIN_TOKENS..=MAX_TOKENS).contains(&max_tokens)
+        {
+            return Err(format!("texts of {max_tokens} tokens; {MIN_TOKENS} to {MAX_TOKENS} can be made"));
         }
         match self.files().find(|e| e.file.is_empty() || e.file.contains(['/', '\\'])) {
             Some(entry) => Err(format!("{:?} is not the name of a file in its folder", entry.file)),

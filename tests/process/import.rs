@@ -1,11 +1,11 @@
 //! `marketrank import`
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::program::{Server, client, import, repository, stderr};
+use crate::program::{Server, client, eventually, import, repository, stderr};
 
 #[test]
 fn an_import_that_is_killed_goes_on_where_it_was() {
@@ -13,9 +13,12 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
     let table = repository("sample/products.csv");
     let rows = csv::Reader::from_path(&table).unwrap().records().count();
     let mut first = import(&table, data.path()).stderr(Stdio::null()).spawn().unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1_500));
-    let _ = first.kill();
-    first.wait().unwrap();
+    let journal = data.path().join("journal");
+    eventually(Duration::from_secs(120), "the first listings are stored", || {
+        journal.metadata().is_ok_and(|journal| journal.len() > 0)
+    });
+    first.kill().unwrap();
+    assert!(!first.wait().unwrap().success(), "it had come to its end");
 
     let output = import(&table, data.path()).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
@@ -32,12 +35,13 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
 fn a_row_that_cannot_be_used_is_named_and_the_others_go_on() {
     let data = TempDir::new().unwrap();
     let table = data.path().join("table.csv");
-    let rows = "id,title,price,photos\ngood-1,Sofa,20,\nbad id,Lamp,5,\nbad-2,,5,\nbad-3,Desk,5,nowhere.jpg\ngood-2,Chair,,";
+    let rows = "id,title,price,photos\ngood-1,Sofa,20,\nbad id,Lamp,5,\nbad-2,,5,\nbad-3,Desk,5,nowhere.jpg\ngood-2,Chair,,\n\
+                good-1 ,Sofa,20,";
     std::fs::write(&table, rows).unwrap();
     let output = import(&table, &data.path().join("catalogue")).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("imported 2 products, 0 were there already, 3 left out"), "{said}");
+    assert!(said.contains("imported 2 products, 0 were there already, 4 left out"), "{said}");
     assert!(stderr(&output).contains("nowhere.jpg"), "{}", stderr(&output));
 }
 

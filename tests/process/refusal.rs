@@ -5,7 +5,7 @@ use std::{net::TcpListener, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::program::{Server, linked_models, marketrank, replace, repository, stderr};
+use crate::program::{Server, change_manifest, linked_models, marketrank, replace, repository, stderr};
 
 #[test]
 fn a_missing_model_file_is_named() {
@@ -84,6 +84,24 @@ fn a_manifest_that_is_no_manifest_is_named() {
     let output = marketrank("serve", models.path(), data.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("manifest.json is no manifest"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_manifest_of_photos_or_texts_of_no_size_or_an_absurd_one_is_refused() {
+    for (input, field, value) in
+        [("image", "height", 0), ("image", "width", 50_000), ("text", "max_tokens", 0)]
+    {
+        let (models, data) = (linked_models(), TempDir::new().unwrap());
+        change_manifest(models.path(), |manifest| {
+            for model in [input, "combined"] {
+                manifest["models"][model][input][field] = value.into();
+            }
+        });
+        let output = marketrank("serve", models.path(), data.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(&format!("{value} ")), "{field}: {}", stderr(&output));
+        assert!(stderr(&output).contains("can be made"), "{field}: {}", stderr(&output));
+    }
 }
 
 #[test]

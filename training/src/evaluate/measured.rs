@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use marketrank::{
     artefacts::{Metrics, Precision, Variant},
     inference::{Inference, Model, Outputs},
@@ -56,8 +56,13 @@ pub struct PriceFit {
 /// A photo cannot be read, or a model fails.
 pub fn measure_models(inference: &Arc<Inference>, table: &CleanTable) -> Result<Vec<Measured>> {
     let requests = tokio::runtime::Runtime::new()?;
-    let measure = |(model, shown)| {
+    let measure = |(model, shown): (Model, Shown)| {
         let answers = requests.block_on(answers(inference, table, &[Split::Test], shown))?;
+        ensure!(
+            !answers.is_empty(),
+            "the test split of the clean table has nothing to ask the {} model about; it takes a listing with a photo",
+            model.name()
+        );
         Ok(Measured::of(model, inference.variant(model), answers, table))
     };
     MODELS.into_iter().map(measure).collect()

@@ -108,6 +108,7 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         let shop = Shop::new(&inference, &table, &store);
         return if args.tune { ranking::tune(&shop) } else { ranking::measure(&shop, &args.weights) };
     }
+    let baselines = baselines::results(&args.common.runs, &table.sha256)?;
     let mut evaluation = Evaluation { models: measure_models(&inference, &table)?, space: Vec::new() };
     if !args.card {
         evaluation.space = measure_space(&evaluation.models, &inference, &table, args, &runtime)?;
@@ -127,7 +128,6 @@ pub fn evaluate(args: &EvaluateArgs) -> Result<()> {
         variants.iter().position(|variant| variant.precision == measured.precision)
     };
     evaluation.models.sort_by_key(place);
-    let baselines = baselines::results(&args.common.runs, &table.sha256)?;
     println!("test split of {}, models {}", args.common.clean.display(), manifest.version);
     println!("{evaluation}");
     for result in &baselines {

@@ -80,6 +80,14 @@ mod tests {
     }
 
     #[test]
+    fn ndcg_ends_with_the_tenth_place_and_counts_no_query_that_nothing_fits() {
+        let relevance = |query: usize, document: usize| u32::from(query == 0 && document == 0);
+        let eleventh: Vec<usize> = (1..=PLACES).chain([0]).collect();
+        assert_eq!(ndcg(&[eleventh], relevance, 12), 0.0);
+        assert_eq!(ndcg(&[vec![0], vec![1]], relevance, 12), 1.0);
+    }
+
+    #[test]
     fn the_reciprocal_rank_is_that_of_the_first_right_one() {
         let found = [vec![0, 1, 2], vec![2, 0], vec![0]];
         let is_right = |query: usize, document: usize| document > 0 && query < 2;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use marketrank::{
     artefacts::{Artefacts, Precision, Variant},
     inference::{Example, Model, ModelSession, Runtime},
@@ -27,6 +27,7 @@ const THREADS: [usize; 2] = [1, 2];
 /// A model has no float or no int8 variant, or does not run.
 pub fn compare(artefacts: &Artefacts, table: &CleanTable, runtime: &Runtime) -> Result<()> {
     let examples = sample(artefacts, table, Split::Test, LISTINGS)?;
+    ensure!(!examples.is_empty(), "no test listing of the clean table has a photo to ask with");
     println!("{} test listings, medians of pairs, ONNX Runtime on {}", examples.len(), runtime.device());
     println!("| model | threads | float | int8 | times as fast |\n| --- | --- | --- | --- | --- |");
     for model in Model::ALL {

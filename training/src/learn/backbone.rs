@@ -95,7 +95,7 @@ impl WeightsArgs {
         let config = BertConfig::read(&files.beside("config.json"))?;
         let sha256 = sha256_of_file(&files.weights)
             .with_context(|| format!("cannot read {}", files.weights.display()))?;
-        Ok(TextNetwork {
+        let network = TextNetwork {
             weights: weights::read(&files.weights)?,
             architecture: BertArchitecture {
                 layers: config.layers,
@@ -105,7 +105,9 @@ impl WeightsArgs {
             config,
             tokenizer: files.beside("tokenizer.json"),
             sha256,
-        })
+        };
+        network.ensure_no_layer_is_left_over(&files.weights)?;
+        Ok(network)
     }
 
     /// ResNet-50, with random weights of this seed where no others are given.
@@ -178,10 +180,25 @@ impl TextNetwork {
     /// The same network with the weights that `train text` left.
     ///
     /// # Errors
-    /// The text model was not trained yet.
+    /// The text model was not trained yet, or from a network of more layers.
     pub fn trained(self, runs: &Path) -> Result<Self> {
         let (weights, sha256) = trained(runs, Model::Text)?;
-        Ok(Self { weights, sha256, ..self })
+        let network = Self { weights, sha256, ..self };
+        network.ensure_no_layer_is_left_over(&backbone_file(runs, Model::Text)?)?;
+        Ok(network)
+    }
+
+    /// The layers of the config are read by name, so that those of a deeper network would be cut off without a word.
+    fn ensure_no_layer_is_left_over(&self, file: &Path) -> Result<()> {
+        let layers = self.config.layers;
+        let surplus = format!("encoder.layer.{layers}.");
+        ensure!(
+            !self.weights.iter().any(|(name, _)| name.contains(&surplus)),
+            "{} holds a network of more than the {layers} layers that the config.json of the text network names; give the \
+             --text-weights that it was made from",
+            file.display()
+        );
+        Ok(())
     }
 
     /// The name in the manifest: how many layers of which width.

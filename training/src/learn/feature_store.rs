@@ -1,7 +1,7 @@
 //! What networks see: computed by ONNX Runtime over the server's own preprocessing, and kept in a cache where the network
 //! stays as it is.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, thread::available_parallelism};
+use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, thread::available_parallelism};
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
@@ -13,6 +13,7 @@ use marketrank::{
 };
 use ort::{session::SessionOutputs, value::Tensor};
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use super::{
     backbone::{PhotoNetwork, TextNetwork},
@@ -25,7 +26,6 @@ use crate::{
     onnx::{
         OnnxError, Precision,
         backbone::{write_below_layer4, write_frozen_part, write_image_backbone, write_text_backbone},
-        file,
     },
     weights::{self, StateDict},
 };
@@ -38,7 +38,7 @@ const TENSOR: &str = "features";
 /// Computes features, or finds them in the cache.
 pub struct FeatureStore<'a> {
     runtime: &'a Runtime,
-    /// Folder of the cached features and of the networks' ONNX files.
+    /// Folder of the cached features, and of a network's ONNX file while it is opened.
     cache: PathBuf,
 }
 
@@ -119,7 +119,7 @@ impl<'a> FeatureStore<'a> {
         files: &[PathBuf],
         view: View,
     ) -> Result<Features> {
-        let key = photo_key(network, &format!("{input:?} {view:?}, last and half-way"), files);
+        let key = photo_key(network, &format!("{input:?} {view:?}, last and half-way"), files)?;
         self.cached("photos", key, || {
             let model = write_image_backbone(network.backbone(), Precision::Float32)?;
             let outputs = [Output::Features, Output::MiddleFeatures];
@@ -158,7 +158,7 @@ impl<'a> FeatureStore<'a> {
         files: &[PathBuf],
         view: View,
     ) -> Result<Maps> {
-        let key = photo_key(network, &format!("{input:?} {view:?} {FIRST_UPPER_BLOCK}"), files);
+        let key = photo_key(network, &format!("{input:?} {view:?} {FIRST_UPPER_BLOCK}"), files)?;
         let frozen = || write_frozen_part(network.backbone(), FIRST_UPPER_BLOCK, Precision::Float32);
         self.cached_maps(key, frozen, input, files, view)
     }
@@ -171,7 +171,7 @@ impl<'a> FeatureStore<'a> {
         files: &[PathBuf],
         view: View,
     ) -> Result<Maps> {
-        let key = photo_key(network, &format!("{input:?} {view:?} below layer4"), files);
+        let key = photo_key(network, &format!("{input:?} {view:?} below layer4"), files)?;
         let frozen = || write_below_layer4(network.weights(), Precision::Float32);
         self.cached_maps(key, frozen, input, files, view)
     }
@@ -253,9 +253,11 @@ impl<'a> FeatureStore<'a> {
     }
 
     fn open(&self, name: &str, model: &[u8]) -> Result<ort::session::Session> {
-        let path = self.cache.join(format!("{name}-backbone.onnx"));
-        file::write(&path, model)?;
-        Ok(self.runtime.open(&path, available_parallelism().map_or(1, usize::from))?)
+        // Of another command that computes features at the same time there may be one of the same name.
+        let cannot_write = || format!("cannot write the {name} network to {}", self.cache.display());
+        let mut file = NamedTempFile::new_in(&self.cache).with_context(cannot_write)?;
+        file.write_all(model).with_context(cannot_write)?;
+        Ok(self.runtime.open(file.path(), available_parallelism().map_or(1, usize::from))?)
     }
 }
 
@@ -275,14 +277,25 @@ impl Output {
 }
 
 /// Names what a network makes of photos, seen in a way that `how` says.
-fn photo_key(network: &PhotoNetwork, how: &str, files: &[PathBuf]) -> Sha256 {
+fn photo_key(network: &PhotoNetwork, how: &str, files: &[PathBuf]) -> Result<Sha256> {
     let mut key = Sha256::new_with_prefix(&network.sha256);
     key.update(how);
+    add_photos(&mut key, files)?;
+    Ok(key)
+}
+
+/// Adds the photos to a key: their bytes, as another photo may come to have a name, and their names, which decide on the
+/// [`View`]s.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn add_photos(key: &mut Sha256, files: &[PathBuf]) -> Result<()> {
     for file in files {
+        let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
         key.update(file.file_name().unwrap_or_default().as_encoded_bytes());
-        key.update(b";");
+        key.update(Sha256::digest(bytes));
     }
-    key
+    Ok(())
 }
 
 /// Texts, each a title and a description, as the network reads them.

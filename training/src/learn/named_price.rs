@@ -35,6 +35,8 @@ const RIGHT: f32 = 0.1;
 const BAND: [f64; 2] = [0.1, 0.9];
 /// No half width of the band is less, in log price.
 const NARROWEST: f32 = 0.01;
+/// Fewer prices have no 10 and 90 % quantiles.
+const FEWEST: usize = 10;
 /// A listing is priced by what its text names where the guess has less than this share.
 const GUESSED: f32 = 0.5;
 
@@ -160,14 +162,17 @@ impl NamedPriceLesson {
         !self.train.is_empty() && !self.validation.is_empty()
     }
 
-    /// The raw columns of the half widths around a named price that hold as many of the validation prices as they claim. The
-    /// training listings' own words are known too well to tell.
-    pub fn band(&self, model: &NamedPrice) -> [f32; 2] {
+    /// The raw columns of the half widths around a named price that hold as many of the validation prices as they claim; none
+    /// where there are too few of them to tell. The training listings' own words are known too well to.
+    pub fn band(&self, model: &NamedPrice) -> Option<[f32; 2]> {
         let named = model.say(&self.validation, &self.device).into_iter().zip(&self.validation);
         let mut residuals: Vec<f32> = named
             .filter(|(named, _)| named.of_guess < GUESSED)
             .map(|(named, example)| example.log_price - named.log_price)
             .collect();
+        if residuals.len() < FEWEST {
+            return None;
+        }
         residuals.sort_by(f32::total_cmp);
         let quantile = |share: f64| {
             let at = (residuals.len().saturating_sub(1) as f64 * share).round() as usize;
@@ -175,7 +180,7 @@ impl NamedPriceLesson {
         };
         let [low, high] = BAND.map(quantile);
         // The inverse of the softplus.
-        [-low, high].map(|width| width.max(NARROWEST).exp_m1().ln())
+        Some([-low, high].map(|width| width.max(NARROWEST).exp_m1().ln()))
     }
 }
 

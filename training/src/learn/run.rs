@@ -227,7 +227,7 @@ impl Training<'_> {
         self.save(table, &heads, &model.bert.state_dict(), teacher, experts, fused.score)
     }
 
-    /// Learns which of the amounts that texts name are prices; nothing where none are named.
+    /// Learns which of the amounts that texts name are prices; nothing where too few are named.
     fn amounts(&self, lesson: &NamedPriceLesson) -> Result<Option<(Expert, StateDict)>> {
         if !lesson.has_examples() {
             println!("amounts: too few listings name any");
@@ -235,7 +235,13 @@ impl Training<'_> {
         }
         let model = NamedPrice::new(lesson.pieces.len(), &self.seeded());
         let (expert, model) = self.fit("amounts", AMOUNT_FIT, lesson, model)?;
-        Ok(Some((expert, model.state_dict(&lesson.pieces, lesson.band(&model)))))
+        let Some(band) = lesson.band(&model) else {
+            println!(
+                "amounts: too few validation listings name their price to say how far it may be off; none is read"
+            );
+            return Ok(None);
+        };
+        Ok(Some((expert, model.state_dict(&lesson.pieces, band))))
     }
 
     fn image(&self, table: &CleanTable) -> Result<()> {

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::weights::{StateDict, StateDictError};
 
+/// Name of the network that stays as it was pretrained.
+pub const RESNET50: &str = "resnet50";
+
 /// A network for photos and its weights.
 #[derive(Debug, Clone, Copy)]
 pub enum ImageBackbone<'a> {
@@ -23,7 +26,7 @@ impl ImageBackbone<'_> {
     /// The name in the manifest and in the model's metadata.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::ResNet50(_) => "resnet50",
+            Self::ResNet50(_) => RESNET50,
             Self::EfficientNetLite2(_) => "efficientnet_lite2",
         }
     }

@@ -279,7 +279,8 @@ fn kind(g: &mut GraphBuilder, labels: LabelCounts, classes: &Value<f32>) -> Valu
     let logits = g.mul(classes, &sharpness);
     let logits = g.split(&logits, [labels.categories, labels.subcategories]);
     let [category, subcategory] = logits.map(|logits| g.softmax(&logits));
-    let parts = [(category, CATEGORY), (subcategory, 1.0 - CATEGORY)].map(|(probabilities, share)| {
+    let of_category = if labels.subcategories == 0 { 1.0 } else { CATEGORY };
+    let parts = [(category, of_category), (subcategory, 1.0 - of_category)].map(|(probabilities, share)| {
         let share = g.scalar(share);
         let shares = g.mul(&probabilities, &share);
         g.sqrt(&shares)

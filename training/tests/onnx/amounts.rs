@@ -169,11 +169,11 @@ fn lesson() -> NamedPriceLesson {
     }
 }
 
-#[test]
-fn the_price_among_the_amounts_is_learnt_and_served_as_it_was_learnt() {
-    let lesson = lesson();
-    let blank = NamedPrice::new(lesson.pieces.len(), &Device::flex().autodiff());
-    let before = lesson.validate(&blank.clone());
+fn blank(lesson: &NamedPriceLesson) -> NamedPrice {
+    NamedPrice::new(lesson.pieces.len(), &Device::flex().autodiff())
+}
+
+fn learnt(lesson: &NamedPriceLesson) -> NamedPrice {
     let config = FitConfig {
         epochs: 20,
         batch_size: 8,
@@ -186,14 +186,28 @@ fn the_price_among_the_amounts_is_learnt_and_served_as_it_was_learnt() {
         seed: 1,
     };
     let run = tempfile::tempdir().unwrap();
-    let device = Device::flex();
-    let model = fit(&config, &lesson, blank, &device, run.path(), false).unwrap().network;
+    fit(&config, lesson, blank(lesson), &Device::flex(), run.path(), false).unwrap().network
+}
+
+#[test]
+fn the_price_among_the_amounts_is_learnt_and_served_as_it_was_learnt() {
+    let lesson = lesson();
+    let before = lesson.validate(&blank(&lesson));
+    let model = learnt(&lesson);
     let after = lesson.validate(&model);
     assert!(after.loss < 0.05 && after.loss < before.loss / 5.0, "{} {}", before.loss, after.loss);
     assert!(after.accuracy > 0.9, "{}", after.accuracy);
 
-    let served = model.state_dict(&lesson.pieces, lesson.band(&model));
+    let served = model.state_dict(&lesson.pieces, lesson.band(&model).unwrap());
     let [below, median, above] = columns(&served, "sofa retail £75 asking £40 cash")[..] else { panic!() };
     assert!((median - 40.0_f32.ln()).abs() < 0.05, "{median}");
     assert!(below < -2.0 && above < -2.0, "all prices were met, so the band is narrow: {below} {above}");
+}
+
+#[test]
+fn a_few_validation_prices_tell_no_band() {
+    let mut lesson = lesson();
+    let model = learnt(&lesson);
+    lesson.validation.truncate(5);
+    assert_eq!(lesson.band(&model), None);
 }

@@ -84,9 +84,9 @@ fn text_embedding(logits: &[f32], topic: &[f32]) -> Vec<f32> {
     [times(&kind, 0.2_f32.sqrt()), times(&topic, 0.8_f32.sqrt()), vec![0.0; LOOK]].concat()
 }
 
-fn insert_lexical(heads: &mut StateDict) {
+fn insert_lexical(heads: &mut StateDict, columns: usize) {
     for (name, rows) in [("lexical.unigram", VOCABULARY), ("lexical.bigram", BIGRAM_BUCKETS)] {
-        heads.insert(name, filled(name, &[rows, COLUMNS], 1.0, 0.0));
+        heads.insert(name, filled(name, &[rows, columns], 1.0, 0.0));
     }
 }
 
@@ -149,7 +149,7 @@ fn text_heads(embedding: usize) -> StateDict {
     let mut heads = StateDict::default();
     insert_dense(&mut heads, "heads", 0, [WIDTH, COLUMNS]);
     insert_dense(&mut heads, "projection", 0, [WIDTH, embedding]);
-    insert_lexical(&mut heads);
+    insert_lexical(&mut heads, COLUMNS);
     heads
 }
 
@@ -231,6 +231,21 @@ fn a_text_embedding_as_wide_as_the_bert_starts_from_it() {
     let topic = sum(&pooled, &dense(&heads, "projection.0", &pooled));
     let columns = sum(&dense(&heads, "heads.0", &pooled), &bag(&heads));
     assert_close(&outputs["embedding"].data, &text_embedding(&columns, &topic));
+}
+
+#[test]
+fn without_subcategories_the_category_alone_is_the_kind_and_the_embedding_has_norm_one() {
+    let columns = COLUMNS - LABELS.subcategories;
+    let mut heads = StateDict::default();
+    insert_dense(&mut heads, "heads", 0, [WIDTH, columns]);
+    insert_dense(&mut heads, "projection", 0, [WIDTH, 6]);
+    insert_lexical(&mut heads, columns);
+    let labels = LabelCounts { subcategories: 0, ..LABELS };
+    let model = write_text_model(labels, text(), &heads, LOOK, Precision::Float32).unwrap();
+    let outputs = Runtime::load(&model).run(text_inputs());
+    let norm = |values: &[f32]| values.iter().map(|x| x * x).sum::<f32>();
+    let embedding = &outputs["embedding"].data;
+    assert_close(&[norm(&embedding[..2]), norm(embedding)], &[0.2, 1.0]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use self::{
     photo::LastStageLesson,
     text::{ConvHead, ConvLesson},
 };
-use super::result::{BaselineResult, Outcome, folder, metrics_of};
+use super::result::{self, BaselineResult, Outcome, folder, metrics_of};
 use crate::{
     data::{CleanTable, Split},
     learn::{
@@ -101,6 +101,7 @@ impl Classic<'_> {
     fn photo(&self) -> Result<()> {
         let network = self.args.weights.resnet50(self.args.fit.seed)?;
         let [train, validation, test] = Split::ALL.map(|split| self.photos(split));
+        let (train, validation, test) = (train?, validation?, test?);
         let mirrored = self.maps(&network, &train.files, View::Mirrored)?;
         let lesson = LastStageLesson {
             train: [self.maps(&network, &train.files, View::Plain)?, mirrored],
@@ -127,6 +128,7 @@ impl Classic<'_> {
 
     fn text(&self) -> Result<()> {
         let [train, validation, test] = Split::ALL.map(|split| self.listings(split));
+        let (train, validation, test) = (train?, validation?, test?);
         let (hidden, width, sha256) =
             self.hidden(&[&train, &validation, &test].map(Vec::as_slice).concat())?;
         let mut hidden = hidden.into_iter();
@@ -186,7 +188,7 @@ impl Classic<'_> {
         network: &PhotoNetwork,
         stage: &LastStage,
     ) -> Result<(Features, Vec<Target>)> {
-        let photos = self.photos(split);
+        let photos = self.photos(split)?;
         let mut listings: Vec<usize> = photos.targets.iter().map(|target| target.listing).collect();
         let of_photo: Vec<usize> = listings
             .chunk_by(|a, b| a == b)
@@ -203,15 +205,18 @@ impl Classic<'_> {
     }
 
     /// The listings of a split, fewer of the training split where a subset is asked for.
-    fn listings(&self, split: Split) -> Vec<usize> {
+    fn listings(&self, split: Split) -> Result<Vec<usize>> {
         let subset = self.args.subset.filter(|_| split == Split::Train);
-        self.corpus.some(split, subset.map_or(usize::MAX, |most| most as usize))
+        let listings = self.corpus.some(split, subset.map_or(usize::MAX, |most| most as usize));
+        ensure!(!listings.is_empty(), "the {split} split of the clean table has no listing");
+        Ok(listings)
     }
 
-    fn photos(&self, split: Split) -> Photos {
-        let (listings, files) = self.corpus.photos_of(&self.listings(split));
+    fn photos(&self, split: Split) -> Result<Photos> {
+        let (listings, files) = self.corpus.photos_of(&self.listings(split)?);
+        ensure!(!files.is_empty(), "no listing of the {split} split has a photo");
         let targets = listings.into_iter().map(|listing| self.corpus.target(listing)).collect();
-        Photos { files, targets }
+        Ok(Photos { files, targets })
     }
 
     fn maps(&self, network: &PhotoNetwork, files: &[PathBuf], view: View) -> Result<Maps> {
@@ -257,14 +262,18 @@ impl Classic<'_> {
 
     /// The network that the training of a model left.
     fn load<M: Module>(&self, network: M, model: Model) -> Result<M> {
-        let path = self.folder(model).join(NETWORK);
-        let network = network.try_load_file(&path).with_context(|| {
-            format!(
-                "cannot read {}; run `marketrank-train train {} --recipe classic` first",
-                path.display(),
-                model.name()
-            )
-        })?;
+        let folder = self.folder(model);
+        let advice = format!("run `marketrank-train train {} --recipe classic` first", model.name());
+        let reached = result::read(&folder).with_context(|| advice.clone())?;
+        ensure!(
+            reached.data_sha256 == self.table.sha256,
+            "the network in {} was trained on another table; {advice}",
+            folder.display()
+        );
+        let path = folder.join(NETWORK);
+        let network = network
+            .try_load_file(&path)
+            .with_context(|| format!("cannot read {}; {advice}", path.display()))?;
         Ok(network.valid())
     }
 

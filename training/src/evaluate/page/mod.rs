@@ -49,6 +49,10 @@ pub struct Contents<'a> {
     pub runs_folder: &'a Path,
 }
 
+/// Tells git to see nothing of the folder, and us that a report may be replaced.
+const MARKER: &str = ".gitignore";
+const UNSEEN: &str = "*\n";
+
 /// A folder for the page, which git does not see.
 pub struct ReportFolder(PathBuf);
 
@@ -56,7 +60,7 @@ impl ReportFolder {
     /// Makes it, unless it is there.
     ///
     /// # Errors
-    /// It would lie in the folder of the models, or the disk refuses.
+    /// It would lie in the folder of the models, something else lies in it, or the disk refuses.
     pub fn create(folder: &Path, models: &Path) -> Result<Self> {
         let inside = lies_inside(folder, models)
             .with_context(|| format!("cannot tell where {} lies", folder.display()))?;
@@ -69,7 +73,15 @@ impl ReportFolder {
         );
         let cannot_write = || format!("cannot write to the folder {}", folder.display());
         fs::create_dir_all(folder).with_context(cannot_write)?;
-        fs::write(folder.join(".gitignore"), "*\n").with_context(cannot_write)?;
+        let marker = folder.join(MARKER);
+        let is_ours = fs::read(&marker).is_ok_and(|bytes| bytes == UNSEEN.as_bytes());
+        let is_empty = fs::read_dir(folder).with_context(cannot_write)?.next().is_none();
+        ensure!(
+            is_ours || is_empty,
+            "{} holds what no report has left there; give --report a folder of its own",
+            folder.display()
+        );
+        fs::write(marker, UNSEEN).with_context(cannot_write)?;
         Ok(Self(folder.to_owned()))
     }
 
@@ -244,6 +256,18 @@ mod tests {
         assert!(html.contains("<th>top-1</th>") && html.matches("<svg").count() == 3, "{html}");
         assert_eq!(fs::read_to_string(folder.path().join("report/.gitignore")).unwrap(), "*\n");
         assert!(folder.path().join("report/pictures/text-coverage.svg").is_file());
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_left_as_it_is_and_that_of_a_report_is_taken_again() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".gitignore"), "target\n").unwrap();
+        let refused = ReportFolder::create(folder.path(), Path::new("src")).err().unwrap().to_string();
+        assert!(refused.contains("a folder of its own"), "{refused}");
+        assert_eq!(fs::read_to_string(folder.path().join(".gitignore")).unwrap(), "target\n");
+        for _ in 0..2 {
+            ReportFolder::create(&folder.path().join("report"), Path::new("src")).unwrap();
+        }
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub fn measure(shop: &Shop<'_>, weights: &WeightsArgs) -> Result<()> {
         let untouched_titles = titles.embedded_as(titles_alone);
         let mut untouched = Exam::sit(shop, &untouched_shelf, &untouched_titles).await?;
 
-        let fused = fuse(&by_title.order(WORDS), &untouched.order(MEANING));
+        let fused = fuse(&by_title.with_words(MAX_PLACE), &untouched.best(MEANING, MAX_PLACE));
         println!(
             "{} titles and {} photos over {} listings",
             titles.count(),
@@ -79,7 +79,7 @@ pub fn measure(shop: &Shop<'_>, weights: &WeightsArgs) -> Result<()> {
         );
         println!("| ranked by | title: nDCG@10 | MRR | recall@10 | photo: nDCG@10 | MRR | recall@10 |");
         println!("| --- | --- | --- | --- | --- | --- | --- |");
-        print("BM25", &by_title.marks_of(WORDS), None);
+        print("BM25", &by_title.marks(&by_title.with_words(PLACES)), None);
         print("MiniLM, untouched", &untouched.marks_of(MEANING), None);
         print("both by reciprocal rank", &by_title.marks(&fused), None);
         print("the models' embeddings", &by_title.marks_of(MEANING), Some(&by_photo.marks_of(MEANING)));
@@ -126,11 +126,18 @@ impl<'a> Exam<'a> {
         Ok(Self { shop, shelf, questions, answers: shop.ask(shelf, questions).await? })
     }
 
-    /// All that was found for each question, best first, by place on the shelf.
-    fn order(&mut self, weights: Weights) -> Vec<Vec<usize>> {
-        self.best(weights, MAX_PLACE)
+    /// The first `limit` that have a word of the question, best first, by place on the shelf: what was found by the embedding
+    /// alone is no find of BM25's.
+    fn with_words(&self, limit: usize) -> Vec<Vec<usize>> {
+        let of_question = |found: &Retrieved| {
+            let order = found.clone().order(&found.scoring(WORDS));
+            let with_words = order.iter().filter(|scored| scored.found.evidence.lexical > Some(0.0));
+            with_words.filter_map(|scored| self.shelf.place(&scored.found.id)).take(limit).collect()
+        };
+        self.answers.iter().map(of_question).collect()
     }
 
+    /// The first `limit` that were found for each question, best first, by place on the shelf.
     fn best(&mut self, weights: Weights, limit: usize) -> Vec<Vec<usize>> {
         let shelf = self.shelf;
         let places = |ids: Vec<&ProductId>| ids.into_iter().filter_map(|id| shelf.place(id)).collect();

@@ -17,7 +17,11 @@ use tempfile::TempDir;
 use crate::{
     data::{CleanTable, Listing, Split},
     evaluate::answers::{Shown, answers},
-    learn::{corpus::Corpus, feature_store::FeatureStore, features::Features},
+    learn::{
+        corpus::Corpus,
+        feature_store::{FeatureStore, add_photos},
+        features::Features,
+    },
 };
 
 /// Products of one write.
@@ -118,6 +122,7 @@ impl<'a> Shop<'a> {
         let mut key = Sha256::new_with_prefix(&self.inference.manifest().version);
         key.update(&self.table.sha256);
         key.update(format!("{split} {shown:?}"));
+        add_photos(&mut key, &self.corpus.photos(split).1)?;
         for model in Model::ALL {
             key.update(&self.inference.variant(model).file.sha256);
         }

@@ -158,8 +158,12 @@ pub fn fit<L: Lesson>(
         }
         let resting = network.valid();
         let validation = lesson.validate(&resting);
-        let loss = total / batches.len() as f64;
         bar.finish_and_clear();
+        ensure!(
+            validation.loss.is_finite(),
+            "the validation loss of epoch {epoch} is no number; lower the learning rate"
+        );
+        let loss = total / batches.len() as f64;
         println!(
             "epoch {epoch:2}  loss {loss:.3}  validation loss {:.3}, accuracy {:.4}  {:.0} s",
             validation.loss,

@@ -30,6 +30,7 @@ pub struct BertConfig {
     /// Share of hidden values left out in training.
     #[serde(rename = "hidden_dropout_prob", default = "dropout")]
     pub dropout: f64,
+    model_type: Option<String>,
     hidden_act: Option<String>,
     position_embedding_type: Option<String>,
 }
@@ -103,7 +104,9 @@ impl BertConfig {
             let accepted = "0 or more and less than 1".to_owned();
             return Some(("hidden_dropout_prob", self.dropout.to_string(), accepted));
         }
+        // The tensors of a RoBERTa have the same names, its positions and special tokens other numbers.
         let names = [
+            ("model_type", &self.model_type, "bert"),
             ("hidden_act", &self.hidden_act, "gelu"),
             ("position_embedding_type", &self.position_embedding_type, "absolute"),
         ];
