@@ -1,7 +1,13 @@
 //! What networks see: computed by ONNX Runtime over the server's own preprocessing, and kept in a cache where the network
 //! stays as it is.
 
-use std::{collections::BTreeMap, fs, io::Write, path::PathBuf, thread::available_parallelism};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
@@ -206,11 +212,16 @@ impl<'a> FeatureStore<'a> {
         Ok(maps)
     }
 
-    /// Where the features of this key are cached.
-    fn path(&self, name: &str, key: Sha256) -> Result<PathBuf> {
+    /// The folder of the cache, made where it is missing.
+    fn folder(&self) -> Result<&Path> {
         fs::create_dir_all(&self.cache)
             .with_context(|| format!("cannot make the folder {}", self.cache.display()))?;
-        Ok(self.cache.join(format!("{name}-{:.16}.safetensors", format!("{:x}", key.finalize()))))
+        Ok(&self.cache)
+    }
+
+    /// Where the features of this key are cached.
+    fn path(&self, name: &str, key: Sha256) -> Result<PathBuf> {
+        Ok(self.folder()?.join(format!("{name}-{:.16}.safetensors", format!("{:x}", key.finalize()))))
     }
 
     fn cached(
@@ -255,7 +266,7 @@ impl<'a> FeatureStore<'a> {
     fn open(&self, name: &str, model: &[u8]) -> Result<ort::session::Session> {
         // Of another command that computes features at the same time there may be one of the same name.
         let cannot_write = || format!("cannot write the {name} network to {}", self.cache.display());
-        let mut file = NamedTempFile::new_in(&self.cache).with_context(cannot_write)?;
+        let mut file = NamedTempFile::new_in(self.folder()?).with_context(cannot_write)?;
         file.write_all(model).with_context(cannot_write)?;
         Ok(self.runtime.open(file.path(), available_parallelism().map_or(1, usize::from))?)
     }
