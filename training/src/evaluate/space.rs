@@ -192,3 +192,28 @@ impl fmt::Display for SpaceTable<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// This many photos of this kind.
+    fn times(count: usize, photo: [f32; 2]) -> Vec<f32> {
+        photo.repeat(count)
+    }
+
+    #[test]
+    fn a_title_finds_its_photo_among_the_ten_nearest_or_not_and_one_without_a_photo_does_not_count() {
+        let photos = [vec![0.0, 1.0, 0.6, 0.8], times(10, [1.0, 0.0])].concat();
+        let of_photo = [vec![1, 2], vec![9; 10]].concat();
+        let titles = Features::new(2, vec![1.0, 0.0, 0.0, 1.0, 0.0, 1.0]);
+        assert_eq!(title_to_photo(&titles, &[1, 2, 3], &Features::new(2, photos), &of_photo), 0.5);
+    }
+
+    #[test]
+    fn a_photo_is_not_its_own_twin_and_one_without_a_twin_is_not_asked_about() {
+        let photos = [vec![1.0, 0.0, 0.0, 1.0], times(2, [-1.0, 0.0]), times(10, [0.8, 0.6])].concat();
+        let of_photo: Vec<usize> = [1, 1, 2, 2].into_iter().chain(3..13).collect();
+        assert_eq!(photo_to_photo(&Features::new(2, photos), &of_photo), 0.5);
+    }
+}

@@ -147,3 +147,47 @@ fn row(values: Vec<f32>, device: &Device) -> Tensor<2> {
     let width = values.len();
     Tensor::from_data(TensorData::new(values, [1, width]), device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LABELS: LabelCounts = LabelCounts { categories: 2, subcategories: 0 };
+
+    fn target(category: usize) -> Target {
+        Target { category, subcategory: None, log_price: None, listing: 0, path: 0, branch: 0 }
+    }
+
+    fn logits(log_odds: Vec<f32>) -> Tensor<2> {
+        let rows: Vec<f32> = log_odds.iter().flat_map(|&odds| [0.0, odds]).collect();
+        Tensor::from_data(TensorData::new(rows, [log_odds.len(), 2]), &Device::flex())
+    }
+
+    #[test]
+    fn an_expert_that_is_twice_too_sure_gets_half_the_weight() {
+        // The first is right three times in four and says so, the second nine times in ten and says the square of its odds;
+        // each whether the other is right or not.
+        let (first, second) = (3.0_f32.ln(), 2.0 * 9.0_f32.ln());
+        let (mut of_first, mut of_second, mut targets) = (Vec::new(), Vec::new(), Vec::new());
+        for (category, towards) in [(1, 1.0), (0, -1.0)] {
+            for (signs, listings) in [([1.0, 1.0], 27), ([1.0, -1.0], 3), ([-1.0, 1.0], 9), ([-1.0, -1.0], 1)]
+            {
+                for _ in 0..listings {
+                    of_first.push(signs[0] * towards * first);
+                    of_second.push(signs[1] * towards * second);
+                    targets.push(target(category));
+                }
+            }
+        }
+        let (weight, score) = weight_of(&logits(of_second), &logits(of_first), &targets, LABELS);
+        assert_eq!((weight, score.accuracy), (0.5, 0.9));
+    }
+
+    #[test]
+    fn a_listing_has_the_mean_of_its_photos() {
+        let photos = Features::new(2, vec![1.0, 0.0, 3.0, 1.0, 5.0, 5.0]);
+        let (means, listings) = mean_of_listings(&photos, &[7, 7, 9]);
+        assert_eq!((means.row(0), means.row(1)), (&[2.0, 0.5][..], &[5.0, 5.0][..]));
+        assert_eq!(listings, [7, 9]);
+    }
+}

@@ -59,3 +59,42 @@ fn coverage(raw: &Tensor<2>, targets: &[Target], shift: f32) -> f64 {
     });
     f64::from(inside) / f64::from(total.max(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, TensorData};
+
+    use super::*;
+    use crate::weights::HostTensor;
+
+    #[test]
+    fn the_band_comes_to_hold_four_prices_in_five_and_nothing_else_changes() {
+        const LISTINGS: usize = 100;
+        let labels = LabelCounts { categories: 2, subcategories: 1 };
+        // From -2 to 2 around a median of 0: four in five are within 1.6.
+        let targets: Vec<Target> = (0..LISTINGS)
+            .map(|number| Target {
+                category: 0,
+                subcategory: None,
+                log_price: Some((number as f32 - 49.5) / 25.0),
+                listing: number,
+                path: 0,
+                branch: 0,
+            })
+            .collect();
+        let columns = labels.classes_and_price();
+        let raw = TensorData::new(vec![0.0_f32; LISTINGS * columns], [LISTINGS, columns]);
+        let bias = HostTensor { shape: vec![columns], data: vec![0.0; columns] };
+        let mut heads = StateDict::default();
+        heads.insert("heads.0.bias", bias.clone());
+        heads.insert("heads.0.weight", bias);
+
+        let heads = calibrate(heads, &Tensor::from_data(raw, &Device::flex()), &targets, labels);
+
+        assert_eq!(heads.get("heads.0.weight").unwrap().data, [0.0; 6]);
+        let [a, b, c, low, median, high] = heads.get("heads.0.bias").unwrap().data[..] else { panic!() };
+        assert_eq!(([a, b, c, median], low), ([0.0; 4], high));
+        let half_width = low.exp().ln_1p();
+        assert!((half_width - 1.6).abs() < 0.03, "{half_width}");
+    }
+}

@@ -160,3 +160,13 @@ impl<'a> Exam<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_orders_have_in_common_comes_before_the_first_of_either() {
+        assert_eq!(fuse(&[vec![0, 1]], &[vec![1, 2]]), [[1, 0, 2]]);
+    }
+}
