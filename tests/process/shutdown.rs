@@ -35,10 +35,9 @@ fn sigterm_answers_what_is_in_flight_and_loses_nothing() {
         })
         .collect();
     // Each asks the catalogue for what it holds of the listings, when it has read them all.
+    let client = client_that_waits(Duration::from_secs(60));
     eventually(Duration::from_secs(120), "every request has come in", || {
-        let metrics =
-            client_that_waits(Duration::from_secs(60)).get(format!("{base}/metrics")).send().unwrap();
-        let metrics = metrics.text().unwrap();
+        let metrics = client.get(format!("{base}/metrics")).send().unwrap().text().unwrap();
         let asked = "marketrank_engine_seconds_count{operation=\"get\"} ";
         let count = metrics.lines().find_map(|line| line.strip_prefix(asked)?.parse::<usize>().ok());
         count.is_some_and(|count| count >= 8)

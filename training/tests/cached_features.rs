@@ -4,30 +4,25 @@
 mod onnxruntime;
 #[path = "made_up/photo_network.rs"]
 mod photo_network;
+#[path = "made_up/weights_flags.rs"]
+mod weights_flags;
 
 use std::{fs, path::Path};
 
-use clap::Parser;
 use image::{Rgb, RgbImage};
 use marketrank::inference::{Device, Runtime};
-use marketrank_train::learn::{IMAGE_INPUT, backbone::WeightsArgs, feature_store::FeatureStore, views::View};
+use marketrank_train::learn::{IMAGE_INPUT, feature_store::FeatureStore, views::View};
 
 use onnxruntime::library;
 use photo_network::write_photo_network;
-
-#[derive(Parser)]
-struct Flags {
-    #[command(flatten)]
-    weights: WeightsArgs,
-}
+use weights_flags::weights_from;
 
 #[test]
 fn another_photo_under_the_name_of_one_that_was_seen_is_seen_anew() {
     let folder = tempfile::tempdir().unwrap();
     let weights = folder.path().join("photo.safetensors");
     write_photo_network(&weights);
-    let flags = Flags::parse_from(["test", "--image-weights", weights.to_str().unwrap()]);
-    let network = flags.weights.photo_network().unwrap();
+    let network = weights_from("--image-weights", &weights).photo_network().unwrap();
     let runtime = Runtime::load(Path::new(&library()), Device::Cpu).expect("run `make setup`");
     let cache = folder.path().join("features");
     let store = FeatureStore::new(&runtime, cache.clone());

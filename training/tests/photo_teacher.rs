@@ -8,16 +8,16 @@ mod onnxruntime;
 mod photo_network;
 #[path = "made_up/teacher.rs"]
 mod teacher;
+#[path = "made_up/weights_flags.rs"]
+mod weights_flags;
 
 use std::path::Path;
 
 use burn::tensor::Device;
-use clap::Parser;
 use marketrank::inference::{Device as Provider, Runtime};
 use marketrank_train::{
     data::CleanTable,
     learn::{
-        backbone::WeightsArgs,
         corpus::{Corpus, TextEmbeddings},
         feature_store::FeatureStore,
         features::Features,
@@ -31,12 +31,7 @@ use bikes_and_sofas::{LISTINGS, write_table};
 use onnxruntime::library;
 use photo_network::write_photo_network;
 use teacher::{accuracy, recipe, write_answers};
-
-#[derive(Parser)]
-struct Flags {
-    #[command(flatten)]
-    weights: WeightsArgs,
-}
+use weights_flags::weights_from;
 
 /// How many of the validation photos heads that learnt the lesson, on the maps half-way up, get right.
 fn learnt_from(lesson: &PhotoLesson, run: &Path) -> f32 {
@@ -57,8 +52,7 @@ fn a_photo_model_believes_what_a_teacher_says_of_the_text_more_than_labels_that_
     device.seed(1);
     let file = folder.path().join("photo.safetensors");
     write_photo_network(&file);
-    let flags = Flags::parse_from(["test", "--image-weights", file.to_str().unwrap()]);
-    let network = flags.weights.photo_network().unwrap();
+    let network = weights_from("--image-weights", &file).photo_network().unwrap();
     let table = CleanTable::read(folder.path()).unwrap();
     let corpus = Corpus::new(&table);
     let runtime = Runtime::load(Path::new(&library()), Provider::Cpu).expect("run `make setup`");

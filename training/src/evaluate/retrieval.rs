@@ -27,7 +27,9 @@ pub fn best(scores: impl Iterator<Item = (usize, f32)>) -> Vec<usize> {
 
 /// Share of the queries that find something right among their first places.
 pub fn recall(found: &[Vec<usize>], is_right: impl Fn(usize, usize) -> bool) -> f64 {
-    let hits = found.iter().enumerate().filter(|(query, found)| found.iter().any(|&f| is_right(*query, f)));
+    let is_hit =
+        |(query, found): &(usize, &Vec<usize>)| found.iter().take(PLACES).any(|&f| is_right(*query, f));
+    let hits = found.iter().enumerate().filter(is_hit);
     hits.count() as f64 / found.len().max(1) as f64
 }
 
@@ -98,5 +100,11 @@ mod tests {
     fn recall_counts_queries_and_not_documents() {
         let found = [vec![0, 1], vec![2]];
         assert!((recall(&found, |query, document| query == 0 && document < 2) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn recall_ends_with_the_tenth_place() {
+        let places: Vec<usize> = (0..=PLACES).collect();
+        assert_eq!(recall(&[places.clone(), places], |query, document| document + query == PLACES), 0.5);
     }
 }

@@ -84,19 +84,16 @@ pub struct TextNetwork {
 impl WeightsArgs {
     pub fn photo_network(&self) -> Result<PhotoNetwork> {
         let files = self.image_weights.locate(&[], &self.hub())?;
-        let sha256 = sha256_of_file(&files.weights)
-            .with_context(|| format!("cannot read {}", files.weights.display()))?;
-        let weights = weights::read(&files.weights)?;
+        let (weights, sha256) = read(&files.weights)?;
         Ok(PhotoNetwork { architecture: self.image_backbone, weights, sha256 })
     }
 
     pub fn text_network(&self) -> Result<TextNetwork> {
         let files = self.text_weights.locate(&["config.json", "tokenizer.json"], &self.hub())?;
         let config = BertConfig::read(&files.beside("config.json"))?;
-        let sha256 = sha256_of_file(&files.weights)
-            .with_context(|| format!("cannot read {}", files.weights.display()))?;
+        let (weights, sha256) = read(&files.weights)?;
         let network = TextNetwork {
-            weights: weights::read(&files.weights)?,
+            weights,
             architecture: BertArchitecture {
                 layers: config.layers,
                 heads: config.heads,
@@ -142,7 +139,7 @@ impl PhotoNetwork {
     /// # Errors
     /// The image model was not trained yet.
     pub fn trained(self, runs: &Path) -> Result<Self> {
-        let (weights, sha256) = trained(runs, Model::Image)?;
+        let (weights, sha256) = read(&backbone_file(runs, Model::Image)?)?;
         Ok(Self { weights, sha256, ..self })
     }
 
@@ -170,10 +167,10 @@ impl PhotoNetwork {
     }
 }
 
-fn trained(runs: &Path, model: Model) -> Result<(StateDict, String)> {
-    let path = backbone_file(runs, model)?;
-    let sha256 = sha256_of_file(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok((weights::read(&path)?, sha256))
+/// Weights of a file, and its hash.
+fn read(path: &Path) -> Result<(StateDict, String)> {
+    let sha256 = sha256_of_file(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok((weights::read(path)?, sha256))
 }
 
 impl TextNetwork {
@@ -182,9 +179,10 @@ impl TextNetwork {
     /// # Errors
     /// The text model was not trained yet, or from a network of more layers.
     pub fn trained(self, runs: &Path) -> Result<Self> {
-        let (weights, sha256) = trained(runs, Model::Text)?;
+        let file = backbone_file(runs, Model::Text)?;
+        let (weights, sha256) = read(&file)?;
         let network = Self { weights, sha256, ..self };
-        network.ensure_no_layer_is_left_over(&backbone_file(runs, Model::Text)?)?;
+        network.ensure_no_layer_is_left_over(&file)?;
         Ok(network)
     }
 

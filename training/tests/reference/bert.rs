@@ -2,14 +2,13 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use clap::Parser;
-use marketrank_train::learn::backbone::WeightsArgs;
 use marketrank_train::networks::{Bert, BertConfig};
 use marketrank_train::weights::{StateDict, StateDictError};
 use serde::Deserialize;
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::closeness::assert_close;
+use crate::weights_flags::weights_from;
 use crate::{published, published_weights, reference};
 
 #[derive(Deserialize)]
@@ -160,12 +159,6 @@ fn a_config_of_another_kind_of_network_with_the_same_tensors_is_refused() {
     assert!(refusal.contains("model_type is \"roberta\", and only \"bert\""), "{refusal}");
 }
 
-#[derive(Parser)]
-struct Flags {
-    #[command(flatten)]
-    weights: WeightsArgs,
-}
-
 #[test]
 fn a_network_of_more_layers_than_its_config_names_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -175,9 +168,8 @@ fn a_network_of_more_layers_than_its_config_names_is_refused() {
     let config = fs::read_to_string(published("minilm/config.json")).unwrap();
     let five = config.replace("\"num_hidden_layers\": 6", "\"num_hidden_layers\": 5");
     fs::write(folder.path().join("config.json"), five).unwrap();
-    let flags = Flags::parse_from(["test", "--text-weights", folder.path().to_str().unwrap()]);
 
-    let refusal = flags.weights.text_network().err().unwrap().to_string();
+    let refusal = weights_from("--text-weights", folder.path()).text_network().err().unwrap().to_string();
 
     assert!(refusal.contains("more than the 5 layers"), "{refusal}");
 }

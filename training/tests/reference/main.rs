@@ -5,6 +5,8 @@ mod closeness;
 mod efficientnet;
 mod made_up;
 mod resnet50;
+#[path = "../made_up/weights_flags.rs"]
+mod weights_flags;
 
 use std::path::{Path, PathBuf};
 

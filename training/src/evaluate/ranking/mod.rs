@@ -70,7 +70,8 @@ pub fn measure(shop: &Shop<'_>, weights: &WeightsArgs) -> Result<()> {
         let untouched_titles = titles.embedded_as(titles_alone);
         let mut untouched = Exam::sit(shop, &untouched_shelf, &untouched_titles).await?;
 
-        let fused = fuse(&by_title.with_words(MAX_PLACE), &untouched.best(MEANING, MAX_PLACE));
+        let by_words = by_title.with_words();
+        let fused = fuse(&by_words, &untouched.best(MEANING, MAX_PLACE));
         println!(
             "{} titles and {} photos over {} listings",
             titles.count(),
@@ -79,7 +80,7 @@ pub fn measure(shop: &Shop<'_>, weights: &WeightsArgs) -> Result<()> {
         );
         println!("| ranked by | title: nDCG@10 | MRR | recall@10 | photo: nDCG@10 | MRR | recall@10 |");
         println!("| --- | --- | --- | --- | --- | --- | --- |");
-        print("BM25", &by_title.marks(&by_title.with_words(PLACES)), None);
+        print("BM25", &by_title.marks(&by_words), None);
         print("MiniLM, untouched", &untouched.marks_of(MEANING), None);
         print("both by reciprocal rank", &by_title.marks(&fused), None);
         print("the models' embeddings", &by_title.marks_of(MEANING), Some(&by_photo.marks_of(MEANING)));
@@ -126,13 +127,13 @@ impl<'a> Exam<'a> {
         Ok(Self { shop, shelf, questions, answers: shop.ask(shelf, questions).await? })
     }
 
-    /// The first `limit` that have a word of the question, best first, by place on the shelf: what was found by the embedding
-    /// alone is no find of BM25's.
-    fn with_words(&self, limit: usize) -> Vec<Vec<usize>> {
+    /// All that have a word of the question, best first, by place on the shelf: what was found by the embedding alone is no
+    /// find of BM25's.
+    fn with_words(&self) -> Vec<Vec<usize>> {
         let of_question = |found: &Retrieved| {
             let order = found.clone().order(&found.scoring(WORDS));
             let with_words = order.iter().filter(|scored| scored.found.evidence.lexical > Some(0.0));
-            with_words.filter_map(|scored| self.shelf.place(&scored.found.id)).take(limit).collect()
+            with_words.filter_map(|scored| self.shelf.place(&scored.found.id)).collect()
         };
         self.answers.iter().map(of_question).collect()
     }
